@@ -1,0 +1,3 @@
+//! The page at `/docs`: rendered on the server first, then hydrated in the browser.
+//!
+//! Uses: protocol, client.

@@ -1,0 +1,540 @@
+//! The catalogue: every endpoint, frame and setting with an example, in the order people learn
+//! them. The page, the README's table and the AsyncAPI document are made from it, and tests hold
+//! it against the code, so that none of them can drift.
+
+/// Who sends a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A client.
+    ToServer,
+    /// The gateway.
+    ToClient,
+}
+
+/// One frame of the protocol.
+#[derive(Debug)]
+pub struct FrameDoc {
+    /// The `type` on the wire.
+    pub name: &'static str,
+    /// Who sends it.
+    pub direction: Direction,
+    /// What it does, in a sentence or two.
+    pub summary: &'static str,
+    /// Its fields besides `type`.
+    pub fields: &'static [FieldDoc],
+    /// A whole frame as JSON.
+    pub example: &'static str,
+}
+
+/// One field of a frame.
+#[derive(Debug)]
+pub struct FieldDoc {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// The kind of value, in words.
+    pub kind: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// One HTTP or WebSocket endpoint.
+#[derive(Debug)]
+pub struct EndpointDoc {
+    /// `GET`, `POST` or `WS`.
+    pub method: &'static str,
+    /// The path with its parameters in braces.
+    pub path: &'static str,
+    /// What it answers.
+    pub summary: &'static str,
+}
+
+/// One setting of the gateway.
+#[derive(Debug)]
+pub struct SettingDoc {
+    /// The flag without its dashes, which is also the key in the TOML file.
+    pub name: &'static str,
+    /// The default in words.
+    pub default: &'static str,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+impl SettingDoc {
+    /// The environment variable that sets it.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!(
+            "MICRO_SOCKET_{}",
+            self.name.replace('-', "_").to_uppercase()
+        )
+    }
+}
+
+/// The frame with this name in this direction.
+#[must_use]
+pub fn frame(direction: Direction, name: &str) -> Option<&'static FrameDoc> {
+    FRAMES
+        .iter()
+        .find(|frame| frame.direction == direction && frame.name == name)
+}
+
+const fn required(name: &'static str, kind: &'static str, meaning: &'static str) -> FieldDoc {
+    FieldDoc {
+        name,
+        kind,
+        required: true,
+        meaning,
+    }
+}
+
+const fn optional(name: &'static str, kind: &'static str, meaning: &'static str) -> FieldDoc {
+    FieldDoc {
+        name,
+        kind,
+        required: false,
+        meaning,
+    }
+}
+
+/// Every frame.
+pub const FRAMES: &[FrameDoc] = &[
+    FrameDoc {
+        name: "setup",
+        direction: Direction::ToServer,
+        summary: "Says who you are and, if you like, which topics to begin with. The first frame. Answered by one subscribed or error per topic in order, then ready.",
+        fields: &[
+            required(
+                "token",
+                "string",
+                "Your token. With demo auth any non-empty text, which becomes your user.",
+            ),
+            optional(
+                "topics",
+                "array of strings",
+                "Topics to subscribe at once, after the one in the URL.",
+            ),
+            optional("qos", "0 or 1", "Quality of service of those topics."),
+        ],
+        example: r#"{"type":"setup","token":"demo-user","topics":["prices","alerts"]}"#,
+    },
+    FrameDoc {
+        name: "subscribe",
+        direction: Direction::ToServer,
+        summary: "Receives a topic from now on; with lastSeq, first replays what came after it. Doing it twice changes nothing.",
+        fields: &[
+            required(
+                "topic",
+                "string",
+                "1 to 255 bytes of UTF-8 without control characters.",
+            ),
+            optional(
+                "lastSeq",
+                "number",
+                "The last seqNo you have; 0 for everything that is kept.",
+            ),
+            optional(
+                "epoch",
+                "string",
+                "The epoch of lastSeq, from subscribed or ack.",
+            ),
+            optional(
+                "qos",
+                "0 or 1",
+                "1 holds back after 1000 messages or 1 MiB without your ack.",
+            ),
+        ],
+        example: r#"{"type":"subscribe","topic":"prices"}"#,
+    },
+    FrameDoc {
+        name: "unsubscribe",
+        direction: Direction::ToServer,
+        summary: "Stops receiving a topic. Doing it twice changes nothing.",
+        fields: &[required("topic", "string", "The topic.")],
+        example: r#"{"type":"unsubscribe","topic":"prices"}"#,
+    },
+    FrameDoc {
+        name: "publish",
+        direction: Direction::ToServer,
+        summary: "Sends a message to everyone who subscribes the topic, you too if you do. The same messageId again has no second effect and is answered with the first position.",
+        fields: &[
+            required("topic", "string", "The topic; you need not be subscribed."),
+            required(
+                "messageId",
+                "string",
+                "Your own name for the message, 1 to 128 bytes, new for each message.",
+            ),
+            required(
+                "payload",
+                "any JSON",
+                "Reaches every subscriber byte for byte as data.",
+            ),
+            optional(
+                "sig",
+                "string",
+                "A signature that travels with the message unchanged.",
+            ),
+        ],
+        example: r#"{"type":"publish","topic":"orders","messageId":"order-1001","payload":{"sku":"A-7","qty":2}}"#,
+    },
+    FrameDoc {
+        name: "ack",
+        direction: Direction::ToServer,
+        summary: "Says that everything of a topic up to seqNo was received. Moves the session's position.",
+        fields: &[
+            required("topic", "string", "A topic you subscribe."),
+            required("seqNo", "number", "The last seqNo you received."),
+        ],
+        example: r#"{"type":"ack","topic":"prices","seqNo":7}"#,
+    },
+    FrameDoc {
+        name: "resume",
+        direction: Direction::ToServer,
+        summary: "Goes on with an earlier session after a cut: the first frame instead of setup. Answered per topic by subscribed and the missed messages, then ready with resumed true.",
+        fields: &[
+            required("token", "string", "A token of the session's user."),
+            required("sessionId", "string", "From ready."),
+            required(
+                "lastSeqPerTopic",
+                "object",
+                "The last seqNo you have of each topic.",
+            ),
+            optional("epochs", "object", "The epoch of each of those."),
+        ],
+        example: r#"{"type":"resume","token":"demo-user","sessionId":"6f1c2a","lastSeqPerTopic":{"prices":7},"epochs":{"prices":"e1"}}"#,
+    },
+    FrameDoc {
+        name: "refresh",
+        direction: Direction::ToServer,
+        summary: "Replaces the token before it expires by a new one of the same user. Answered by ready.",
+        fields: &[required("token", "string", "The new token.")],
+        example: r#"{"type":"refresh","token":"demo-user"}"#,
+    },
+    FrameDoc {
+        name: "ping",
+        direction: Direction::ToServer,
+        summary: "Asks for a pong, since a browser cannot see WebSocket pings.",
+        fields: &[],
+        example: r#"{"type":"ping"}"#,
+    },
+    FrameDoc {
+        name: "ready",
+        direction: Direction::ToClient,
+        summary: "The socket is set up; follows the answers to the topics of setup.",
+        fields: &[
+            required(
+                "sessionId",
+                "string",
+                "Names the session for resume. Keep it secret.",
+            ),
+            required("resumed", "boolean", "Whether an earlier session goes on."),
+            required("userId", "string", "Who the token says you are."),
+            optional("expiresIn", "number", "Seconds until the token expires."),
+        ],
+        example: r#"{"type":"ready","sessionId":"6f1c2a","resumed":false,"userId":"demo-user"}"#,
+    },
+    FrameDoc {
+        name: "subscribed",
+        direction: Direction::ToClient,
+        summary: "The topic is subscribed. With a position given, recovered tells whether everything after it follows; it is all or nothing.",
+        fields: &[
+            required("topic", "string", "The topic."),
+            required("seqNo", "number", "The topic's head; 0 when it is empty."),
+            required(
+                "epoch",
+                "string",
+                "Names this numbering; it changes when continuity is lost.",
+            ),
+            optional(
+                "recovered",
+                "boolean",
+                "Whether everything after your position follows.",
+            ),
+            optional("replayed", "number", "How many messages follow."),
+            optional(
+                "reason",
+                "string",
+                "Why not: epoch, trimmed, ahead or unknown.",
+            ),
+        ],
+        example: r#"{"type":"subscribed","topic":"prices","seqNo":9,"epoch":"e1","recovered":true,"replayed":2}"#,
+    },
+    FrameDoc {
+        name: "unsubscribed",
+        direction: Direction::ToClient,
+        summary: "The topic is no longer subscribed; no message of it follows.",
+        fields: &[required("topic", "string", "The topic.")],
+        example: r#"{"type":"unsubscribed","topic":"prices"}"#,
+    },
+    FrameDoc {
+        name: "message",
+        direction: Direction::ToClient,
+        summary: "A message of a topic you subscribe, in the topic's one order.",
+        fields: &[
+            required("topic", "string", "The topic."),
+            required(
+                "seqNo",
+                "number",
+                "Its place in the topic, strictly rising.",
+            ),
+            optional(
+                "prevSeq",
+                "number",
+                "The place of the one before, where that is not seqNo - 1.",
+            ),
+            required("messageId", "string", "The publisher's name for it."),
+            optional(
+                "ts",
+                "number",
+                "When it was accepted, in milliseconds since 1970.",
+            ),
+            optional(
+                "sig",
+                "string",
+                "The publisher's signature, if it sent one.",
+            ),
+            required(
+                "data",
+                "any JSON",
+                "The payload, byte for byte as published.",
+            ),
+        ],
+        example: r#"{"type":"message","topic":"prices","seqNo":8,"messageId":"tick-8","ts":1790000000000,"data":{"bid":100,"ask":101}}"#,
+    },
+    FrameDoc {
+        name: "ack",
+        direction: Direction::ToClient,
+        summary: "The answer to publish: the message is kept at this position. duplicate repeats the position of the first.",
+        fields: &[
+            required("messageId", "string", "From publish."),
+            required("status", "string", "ok or duplicate."),
+            required("topic", "string", "The topic it is kept in."),
+            required("seqNo", "number", "Its place in the topic."),
+            required("epoch", "string", "The epoch of that number."),
+        ],
+        example: r#"{"type":"ack","messageId":"order-1001","status":"ok","topic":"orders","seqNo":1,"epoch":"e1"}"#,
+    },
+    FrameDoc {
+        name: "pong",
+        direction: Direction::ToClient,
+        summary: "The answer to ping.",
+        fields: &[],
+        example: r#"{"type":"pong"}"#,
+    },
+    FrameDoc {
+        name: "error",
+        direction: Direction::ToClient,
+        summary: "A request was refused. The socket stays open unless a close follows.",
+        fields: &[
+            required("code", "string", "One of the error codes."),
+            required("message", "string", "The cause and the mend, for people."),
+            optional("topic", "string", "The topic it is about."),
+            optional("messageId", "string", "The publish it is about."),
+            required(
+                "retryable",
+                "boolean",
+                "Whether the same request can succeed later.",
+            ),
+        ],
+        example: r#"{"type":"error","code":"BAD_TOPIC","message":"topic must not be empty","topic":"","retryable":false}"#,
+    },
+];
+
+/// Every endpoint.
+pub const ENDPOINTS: &[EndpointDoc] = &[
+    EndpointDoc {
+        method: "WS",
+        path: "/ws",
+        summary: "One connection, many topics.",
+    },
+    EndpointDoc {
+        method: "WS",
+        path: "/ws/sub/{topic}",
+        summary: "One connection for one topic, subscribed by setup.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/docs",
+        summary: "This page.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/openapi",
+        summary: "The HTTP API as an interactive page.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/openapi.json",
+        summary: "The HTTP API as OpenAPI 3.1.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/asyncapi.json",
+        summary: "The WebSocket protocol as AsyncAPI 3.0.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/stats",
+        summary: "Connections, topics and subscriptions now, counters and latency.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/demo/publish/{topic}?k=v",
+        summary: "Publishes the query as an object, for trying things out.",
+    },
+    EndpointDoc {
+        method: "POST",
+        path: "/api/publish",
+        summary: "Publishes one message or up to 1000, with a Bearer token.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/api/topics/{topic}/history?after=&limit=",
+        summary: "The topic's head and its kept messages after a seqNo.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/healthz",
+        summary: "200 while the process lives.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/readyz",
+        summary: "200 while it can serve, else 503 and why.",
+    },
+];
+
+const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> SettingDoc {
+    SettingDoc {
+        name,
+        default,
+        meaning,
+    }
+}
+
+/// Every setting that exists, in the order of the command line's help.
+pub const SETTINGS: &[SettingDoc] = &[
+    setting("addr", "127.0.0.1:3000", "Where it listens."),
+    setting(
+        "config",
+        "none",
+        "A TOML file; its keys are the names in this table.",
+    ),
+    setting(
+        "backbone",
+        "memory",
+        "What numbers, keeps and replays messages: memory.",
+    ),
+    setting("auth", "demo", "demo: any non-empty token is that user."),
+    setting(
+        "allowed-origins",
+        "same host",
+        "Comma-separated exact origins of pages that may connect; * allows all. A request without Origin is allowed.",
+    ),
+    setting(
+        "demo-endpoints",
+        "on with demo auth",
+        "Whether GET /demo/publish/{topic} answers.",
+    ),
+    setting(
+        "max-message-bytes",
+        "64KiB",
+        "The largest message a client may send.",
+    ),
+    setting("max-topics", "1024", "Subscriptions of one connection."),
+    setting(
+        "max-connections",
+        "0 (no limit)",
+        "Sockets open at once; refuses with 503 above it.",
+    ),
+    setting(
+        "send-queue-bytes",
+        "1MiB",
+        "Bytes waiting for one connection before it is closed with 4108.",
+    ),
+    setting(
+        "setup-timeout",
+        "10s",
+        "A valid setup or resume must come within this time.",
+    ),
+    setting(
+        "ping-interval",
+        "25s",
+        "Silence after which a connection is pinged.",
+    ),
+    setting(
+        "pong-timeout",
+        "8s",
+        "Silence after a ping that ends the connection.",
+    ),
+    setting("dedup-ttl", "300s", "How long a messageId is remembered."),
+    setting(
+        "dedup-bytes",
+        "64MiB",
+        "Memory for remembered messageIds in all.",
+    ),
+    setting(
+        "history-size",
+        "1024",
+        "Messages kept per topic for replay.",
+    ),
+    setting(
+        "history-ttl",
+        "300s",
+        "How long a message is kept for replay.",
+    ),
+    setting(
+        "history-bytes",
+        "256MiB",
+        "Memory for kept messages in all.",
+    ),
+    setting(
+        "publish-rate",
+        "0 (no limit)",
+        "Publishes per second of one connection, with a burst of twice that.",
+    ),
+    setting("drain-timeout", "30s", "How long a stop may take."),
+    setting(
+        "log",
+        "info",
+        "What is logged: a level, or a tracing filter such as micro_socket=debug.",
+    ),
+    setting("log-format", "text", "text or json."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn examples_hold_only_documented_fields() {
+        for frame in FRAMES {
+            let value: serde_json::Value = serde_json::from_str(frame.example).unwrap();
+            let members: BTreeSet<_> = value
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            let known: BTreeSet<_> = frame
+                .fields
+                .iter()
+                .map(|f| f.name)
+                .chain(["type"])
+                .collect();
+            assert_eq!(value["type"], frame.name);
+            assert!(members.is_subset(&known), "{}: {members:?}", frame.name);
+            for field in frame.fields.iter().filter(|field| field.required) {
+                assert!(
+                    members.contains(field.name),
+                    "{} lacks {}",
+                    frame.name,
+                    field.name
+                );
+            }
+        }
+    }
+}
