@@ -41,7 +41,7 @@ test:
 	@.ci/step rust .ci/tools rust
 	@.ci/step format cargo fmt --check
 	@.ci/step lint-gateway cargo clippy --locked --features ssr --all-targets -- -D warnings
-	@.ci/step lint-client cargo clippy --locked --features client --lib --examples -- -D warnings
+	@.ci/step lint-client cargo clippy --locked --features client --lib -- -D warnings
 	@.ci/step lint-page cargo clippy --locked --features hydrate --lib --target wasm32-unknown-unknown -- -D warnings
 	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
 	@$(MAKE) --no-print-directory build
