@@ -1,4 +1,4 @@
-# make run     builds what is missing and serves http://127.0.0.1:3000/docs
+# make run     builds what is missing and serves http://127.0.0.1:3000/docs; ARGS="--addr ..." for settings
 # make watch   the same for development: rebuilds and reloads on every change
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
@@ -28,12 +28,12 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 
 run: build
-	@$(BINARY)
+	@$(BINARY) $(ARGS)
 
 watch: tools
 	@cargo leptos watch
 
-build: tools target/page-built
+build: tools target/site/.built
 
 test: export QUIET := 1
 test:
@@ -48,7 +48,7 @@ test:
 	@.ci/step page-weight .ci/page-weight
 	@.ci/step chromium .ci/tools chromium
 	@$(MAKE) --no-print-directory end2end/node_modules/.complete
-	@cd end2end && ../.ci/step playwright npx --no-install playwright test
+	@cd end2end && ../.ci/step playwright node_modules/.bin/playwright test
 	@.ci/step --total
 
 clean:
@@ -57,14 +57,14 @@ clean:
 tools:
 	@$(call step,tools) .ci/tools rust $(PAGE_TOOLS)
 
-# The site is made first and then compiled into the binary. The stamp tells such a binary from
-# one that plain cargo made.
-target/page-built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
+# The site is made first and then compiled into the binary. The stamp lies in the site, which
+# `make watch` replaces by one of its own.
+target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 	@$(call step,release-build) cargo leptos build --release --precompress
 	@touch $@
 
 end2end/node_modules/.complete: end2end/package-lock.json
-	@cd end2end && $(call step,npm) npm ci --no-audit --no-fund
+	@cd end2end && $(call step,npm) npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 no-binary:
