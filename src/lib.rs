@@ -15,6 +15,12 @@ pub mod client;
 pub mod app;
 
 #[cfg(feature = "ssr")]
+pub mod backbone;
+#[cfg(feature = "ssr")]
 pub mod config;
 #[cfg(feature = "ssr")]
+pub mod session;
+#[cfg(feature = "ssr")]
 pub mod telemetry;
+#[cfg(feature = "ssr")]
+pub mod websocket;
