@@ -19,20 +19,30 @@ pub struct Chunk {
     pub accepted: u64,
 }
 
+/// Whether a chunk's bytes count as waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Here,
+    Elsewhere,
+}
+
 /// Chunks in their order; the front one may be written in part.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    chunks: VecDeque<Chunk>,
+    chunks: VecDeque<(Chunk, Kept)>,
     /// How much of the front chunk is written.
     sent: usize,
-    waiting: usize,
+    /// Bytes of all chunks that are not written.
+    unsent: usize,
+    /// Bytes of all chunks that are kept elsewhere.
+    shared: usize,
 }
 
 impl Backlog {
-    /// Bytes that wait.
+    /// Bytes that wait and are kept for this connection only.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.unsent.saturating_sub(self.shared)
     }
 
     /// Whether nothing waits.
@@ -44,29 +54,41 @@ impl Backlog {
     /// Appends a chunk of which `sent` bytes are written already (only the first may be).
     pub fn push(&mut self, chunk: Chunk, sent: usize) {
         debug_assert!(sent == 0 || self.chunks.is_empty());
-        self.waiting += chunk.bytes.len() - sent;
+        self.unsent += chunk.bytes.len() - sent;
         if sent > 0 {
             self.sent = sent;
         }
-        self.chunks.push_back(chunk);
+        self.chunks.push_back((chunk, Kept::Here));
+    }
+
+    /// Appends a chunk whose bytes are kept elsewhere anyway and do not count as waiting.
+    pub fn push_shared(&mut self, chunk: Chunk) {
+        self.unsent += chunk.bytes.len();
+        self.shared += chunk.bytes.len();
+        self.chunks.push_back((chunk, Kept::Elsewhere));
     }
 
     /// The next bytes to write.
     #[must_use]
     pub fn front(&self) -> &[u8] {
-        self.chunks.front().map_or(&[], |c| &c.bytes[self.sent..])
+        self.chunks
+            .front()
+            .map_or(&[], |(c, _)| &c.bytes[self.sent..])
     }
 
     /// `count` bytes of the front were written; returns its chunk when that completed it.
     pub fn advance(&mut self, count: usize) -> Option<Chunk> {
         self.sent += count;
-        self.waiting -= count;
-        let front = self.chunks.front()?;
-        if self.sent < front.bytes.len() {
+        self.unsent -= count;
+        if self.sent < self.chunks.front()?.0.bytes.len() {
             return None;
         }
         self.sent = 0;
-        self.chunks.pop_front()
+        let (chunk, kept) = self.chunks.pop_front()?;
+        if kept == Kept::Elsewhere {
+            self.shared -= chunk.bytes.len();
+        }
+        Some(chunk)
     }
 
     /// Lets go of everything but the rest of the frame that is on the wire in part, so that a close
@@ -74,7 +96,7 @@ impl Backlog {
     pub fn cut(&mut self) {
         self.chunks.truncate(1);
         let keep = match self.chunks.front_mut() {
-            Some(front) if self.sent > 0 => {
+            Some((front, _)) if self.sent > 0 => {
                 let end = boundary_after(&front.bytes, self.sent);
                 front.bytes.truncate(end);
                 end - self.sent
@@ -85,7 +107,11 @@ impl Backlog {
             self.chunks.clear();
             self.sent = 0;
         }
-        self.waiting = keep;
+        self.unsent = keep;
+        self.shared = 0;
+        if let Some((_, kept)) = self.chunks.front_mut() {
+            *kept = Kept::Here;
+        }
     }
 }
 
@@ -118,6 +144,16 @@ mod tests {
         assert_eq!(backlog.advance(3).unwrap().messages, 1);
         assert!(backlog.is_empty());
         assert_eq!(backlog.waiting(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_does_not_wait() {
+        let mut backlog = Backlog::default();
+        backlog.push_shared(chunk(&["abc"]));
+        backlog.push(chunk(&["de"]), 0);
+        assert_eq!(backlog.waiting(), 4);
+        assert!(backlog.advance(5).is_some());
+        assert_eq!(backlog.waiting(), 4);
     }
 
     #[test]

@@ -134,6 +134,20 @@ impl Topics {
         }
     }
 
+    /// Makes a live subscriber careful again: it gets nothing until [`Topics::settle`].
+    pub fn take_care(&mut self, slot: Slot, local: LocalTopic) {
+        if self
+            .place(slot, local)
+            .is_some_and(|place| place & CAREFUL == 0)
+        {
+            self.remove_from_entry(slot, local);
+            let careful = &mut self.entries[local as usize].careful;
+            let place = careful.len() as u32 | CAREFUL;
+            careful.push(Careful { slot, after: None });
+            self.set_place(slot, local, place);
+        }
+    }
+
     /// The connection has everything up to `after`; from now on it gets what comes behind that.
     pub fn settle(&mut self, slot: Slot, local: LocalTopic, after: SeqNo) {
         let Some(place) = self.place(slot, local) else {

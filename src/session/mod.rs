@@ -19,41 +19,12 @@ use std::borrow::Cow;
 use crate::protocol::message::{ClientAck, TopicOnly};
 use crate::protocol::{
     AckStatus, ClientMessage, CloseCode, DecodeError, Epoch, ErrorCode, ErrorFrame, MessageId,
-    NameError, Position, Publish, PublishAck, Ready, SeqNo, ServerMessage, Subscribed, Topic,
+    NameError, Position, Publish, PublishAck, Ready, Refusal, SeqNo, ServerMessage, Subscribed,
+    Topic,
 };
 
 use budget::{ErrorBudget, RateBudget};
 use setup::Setup;
-
-/// A refusal: what goes into an `error` frame or an HTTP error.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// Which kind.
-    pub code: ErrorCode,
-    /// The cause and the mend, for people.
-    pub message: Cow<'static, str>,
-}
-
-impl Refusal {
-    /// A refusal with its cause in words.
-    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-
-    fn into_frame<'a>(self) -> ErrorFrame<'a> {
-        ErrorFrame::new(self.code, self.message)
-    }
-}
-
-impl From<NameError> for Refusal {
-    fn from(error: NameError) -> Self {
-        Self::new(ErrorCode::BadTopic, error.to_string())
-    }
-}
 
 /// Who a token stands for, as far as the session needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::protocol::{CloseCode, ErrorCode, ErrorFrame, ServerMessage, Topic};
+use crate::protocol::{CloseCode, ErrorCode, ErrorFrame, Refusal, ServerMessage, Topic};
 
-use super::{Attached, Identity, Output, Phase, Refusal, Session, answer_subscribe};
+use super::{Attached, Identity, Output, Phase, Session, answer_subscribe};
 
 /// What is left to do of a `setup`.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Session {
                 self.identity = Some(Box::new(identity));
                 self.next_topic(now_ms, setup, out);
             }
-            (Phase::Refreshing, Ok(identity)) => self.refreshed(now_ms, identity, out),
+            (Phase::Refreshing, Ok(identity)) => self.refreshed(now_ms, &identity, out),
             (Phase::SettingUp(setup), Err(refusal)) if refusal.code.retryable() => {
                 let deadline_ms = setup.deadline_ms;
                 self.phase = Phase::New { deadline_ms };
@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    fn refreshed(&mut self, now_ms: u64, fresh: Identity, out: &mut Vec<Output<'_>>) {
+    fn refreshed(&mut self, now_ms: u64, fresh: &Identity, out: &mut Vec<Output<'_>>) {
         match self.identity.as_mut() {
             Some(identity) if identity.user_id == fresh.user_id => {
                 identity.expires_at_ms = fresh.expires_at_ms;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::frame::{Header, OpCode, parse_header, unmask};
 
 /// What came in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A whole text message.
     Text(&'a str),
@@ -37,7 +37,7 @@ pub struct Reader {
     /// Bytes of a frame that has not come whole yet.
     partial: Vec<u8>,
     /// The fragments so far of a message that has not come whole yet.
-    fragments: Option<Box<Vec<u8>>>,
+    fragments: Option<Vec<u8>>,
 }
 
 impl Reader {
@@ -110,7 +110,7 @@ impl Reader {
                 Err(Fault::Protocol("a new message inside a fragmented one"))
             }
             _ => {
-                let before = self.fragments.as_ref().map_or(0, |f| f.len());
+                let before = self.fragments.as_ref().map_or(0, Vec::len);
                 let room = limit.saturating_sub(before) as u64;
                 if !header.opcode.is_control() && header.payload > room {
                     Err(Fault::TooBig)
@@ -131,7 +131,7 @@ impl Reader {
         Ok(match header.opcode {
             OpCode::Text if header.fin => on(Incoming::Text(text(payload)?)),
             OpCode::Text => {
-                self.fragments = Some(Box::new(payload.to_vec()));
+                self.fragments = Some(payload.to_vec());
                 ControlFlow::Continue(())
             }
             OpCode::Continuation => {

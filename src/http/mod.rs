@@ -1,0 +1,5 @@
+//! The HTTP side: only the files of the page so far.
+//!
+//! Uses: protocol.
+
+pub mod assets;
