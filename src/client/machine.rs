@@ -139,6 +139,8 @@ pub(super) struct Machine<T> {
     topics_deadline: Option<Duration>,
     /// Whether a `ping` of ours waits for any sign of life.
     pinged: bool,
+    /// Pings of ours whose `pong` has not come.
+    own_pings: u32,
     /// Attempts since the last stable connection.
     attempt: u32,
     /// Topics for the first `setup`, in the program's order.
@@ -163,6 +165,7 @@ impl<T> Machine<T> {
             link_deadline: None,
             topics_deadline: None,
             pinged: false,
+            own_pings: 0,
             attempt: 0,
             first_topics,
             topics,
@@ -294,11 +297,18 @@ impl<T> Machine<T> {
                 self.outputs.extend(events.into_iter().map(Output::Event));
             }
             Event::Unsubscribed { topic } => {
-                self.topics.remove(&topic);
+                // Not when it was asked for again since: then `subscribed` follows.
+                if self
+                    .topics
+                    .get(&topic)
+                    .is_some_and(|state| !state.awaits_answer())
+                {
+                    self.topics.remove(&topic);
+                }
                 self.tell(Event::Unsubscribed { topic });
             }
             // Our own pings are nobody else's business.
-            Event::Pong if std::mem::take(&mut self.pinged) => {}
+            Event::Pong if self.own_pings > 0 => self.own_pings -= 1,
             event => self.tell(event),
         }
     }
@@ -306,6 +316,7 @@ impl<T> Machine<T> {
     /// Any frame shows that the gateway lives.
     fn alive(&mut self, now: Duration) {
         if self.is_ready() && !self.options.manual {
+            self.pinged = false;
             self.link_deadline = Some(now + IDLE);
         }
     }
@@ -316,7 +327,7 @@ impl<T> Machine<T> {
             return; // the answer to `refresh`
         }
         self.link = Link::Ready { since: now };
-        self.pinged = false;
+        self.own_pings = 0;
         self.alive(now);
         self.ask_for_topics();
         for index in 0..self.pending.len() {
@@ -417,7 +428,8 @@ impl<T> Machine<T> {
     fn publish(&mut self, message_id: String, text: String, answer: T) {
         let full = self.pending.len() >= MAX_PENDING
             || (self.pending_bytes + text.len() > MAX_PENDING_BYTES && !self.pending.is_empty());
-        let late = matches!(self.link, Link::Closing | Link::Ended);
+        let late = matches!(self.link, Link::Closing | Link::Ended)
+            || (self.options.manual && !self.is_ready());
         if full || late {
             let error = if late {
                 PublishError::Closed
@@ -502,7 +514,10 @@ impl<T> Machine<T> {
 
     fn tick(&mut self, now: Duration) {
         if self.topics_deadline.is_some_and(|at| at <= now) {
-            self.ask_for_topics();
+            self.topics_deadline = None;
+            if self.is_ready() {
+                self.ask_for_topics();
+            }
         }
         if self.link_deadline.is_none_or(|at| at > now) {
             return;
@@ -512,6 +527,7 @@ impl<T> Machine<T> {
             Link::Waiting => return self.connect(now),
             Link::Ready { .. } if !self.pinged => {
                 self.pinged = true;
+                self.own_pings += 1;
                 self.link_deadline = Some(now + PONG_TIMEOUT);
                 return self.send(&ClientMessage::Ping);
             }
@@ -581,3 +597,7 @@ fn advice(code: u16) -> Reconnect {
         (None, _) => Reconnect::Backoff,
     }
 }
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

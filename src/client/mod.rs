@@ -28,7 +28,7 @@
 //! stream stops the socket's reading (so it also gets no acks). The one exception is the
 //! browser, which takes in frames without asking.
 //!
-//! The rooms: [`options`], [`event`] and [`handle`] are what a program sees; `machine` and
+//! The rooms: `options`, `event` and `handle` are what a program sees; `machine` and
 //! `topics` decide, purely; `driver` moves bytes between them and the platform, which is `native`
 //! or `web`.
 //!
