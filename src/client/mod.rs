@@ -50,6 +50,9 @@ mod platform;
 #[path = "web.rs"]
 mod platform;
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod native_tests;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
