@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use crate::protocol::message::{TokenOnly, TopicOnly};
 use crate::protocol::{
-    ClientMessage, CloseCode, ErrorCode, ErrorFrame, PublishAck, Ready, Reconnect, ServerMessage,
-    Setup, Subscribe, Token, decode_server, encode_client,
+    ClientMessage, CloseCode, ErrorCode, ErrorFrame, Ready, Reconnect, ServerMessage, Setup,
+    Subscribe, decode_server, encode_client,
 };
 
 use super::event::{self, Event};
 use super::handle::PublishError;
 use super::options::Options;
+use super::port::{Command, Ending, Input, Output};
+use super::publishes::Publishes;
 use super::topics::Topic;
 
 /// How long opening the WebSocket, and then `setup`, may take.
@@ -31,85 +33,6 @@ const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 const STABLE: Duration = Duration::from_secs(10);
 /// The pause before a topic is asked for again that could not be subscribed for the moment.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
-/// Publishes that may wait for their acks.
-const MAX_PENDING: usize = 1024;
-/// Their bytes; a single larger one is taken all the same.
-const MAX_PENDING_BYTES: usize = 4 << 20;
-
-/// What the program asks for. `T` is where a publish's answer goes.
-#[derive(Debug)]
-pub(super) enum Command<T> {
-    Publish {
-        message_id: String,
-        text: String,
-        answer: T,
-    },
-    Subscribe(String),
-    Unsubscribe(String),
-    Refresh(Token),
-    Raw(String),
-    Close {
-        code: u16,
-        reason: String,
-    },
-}
-
-/// How a connection ended, or why there was none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) code: u16,
-    pub(super) reason: String,
-    pub(super) was_clean: bool,
-    /// Whether trying again can end differently, as far as the transport knows.
-    pub(super) retry: bool,
-}
-
-impl Ending {
-    /// A connection that broke.
-    pub(super) fn cut(reason: impl Into<String>) -> Self {
-        Self {
-            code: 1006,
-            reason: reason.into(),
-            was_clean: false,
-            retry: true,
-        }
-    }
-}
-
-pub(super) enum Input<'a, T> {
-    /// The WebSocket is open.
-    Opened,
-    /// A text frame.
-    Text(&'a str),
-    /// A binary frame.
-    Binary(Vec<u8>),
-    /// The WebSocket is gone. `random` is uniform over `u64`.
-    Closed { ending: Ending, random: u64 },
-    /// The program asks for something.
-    Command(Command<T>),
-    /// The deadline has come.
-    Tick,
-    /// Nobody listens to the events any more.
-    Abandoned,
-}
-
-#[derive(Debug)]
-pub(super) enum Output<T> {
-    /// Open a WebSocket.
-    Connect,
-    /// Send a text frame.
-    Send(String),
-    /// Begin the closing handshake.
-    Close { code: u16, reason: String },
-    /// Drop the WebSocket at once, then say so with [`Input::Closed`].
-    Abort(&'static str),
-    /// Tell the program.
-    Event(Event),
-    /// A publish has its answer.
-    Answer(T, Result<PublishAck<'static>, PublishError>),
-    /// It is over.
-    Done,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
@@ -122,12 +45,6 @@ enum Link {
     Closing,
     Waiting,
     Ended,
-}
-
-struct Pending<T> {
-    message_id: String,
-    text: String,
-    answer: T,
 }
 
 pub(super) struct Machine<T> {
@@ -146,8 +63,7 @@ pub(super) struct Machine<T> {
     /// Topics for the first `setup`, in the program's order.
     first_topics: Vec<String>,
     topics: BTreeMap<String, Topic>,
-    pending: VecDeque<Pending<T>>,
-    pending_bytes: usize,
+    publishes: Publishes<T>,
     outputs: VecDeque<Output<T>>,
 }
 
@@ -169,8 +85,7 @@ impl<T> Machine<T> {
             attempt: 0,
             first_topics,
             topics,
-            pending: VecDeque::new(),
-            pending_bytes: 0,
+            publishes: Publishes::default(),
             outputs: VecDeque::new(),
         };
         machine.connect(now);
@@ -265,10 +180,8 @@ impl<T> Machine<T> {
                 let Event::Acked(ack) = event::from_frame(ServerMessage::Ack(ack)) else {
                     return;
                 };
-                match self.take_pending(&ack.message_id) {
-                    Some(pending) => self
-                        .outputs
-                        .push_back(Output::Answer(pending.answer, Ok(ack))),
+                match self.publishes.take(&ack.message_id) {
+                    Some(answer) => self.outputs.push_back(Output::Answer(answer, Ok(ack))),
                     None => self.tell(Event::Acked(ack)),
                 }
             }
@@ -330,8 +243,7 @@ impl<T> Machine<T> {
         self.own_pings = 0;
         self.alive(now);
         self.ask_for_topics();
-        for index in 0..self.pending.len() {
-            let text = self.pending[index].text.clone();
+        for text in self.publishes.texts() {
             self.send_text(text);
         }
     }
@@ -366,11 +278,10 @@ impl<T> Machine<T> {
 
     fn refused(&mut self, now: Duration, error: ErrorFrame<'static>) {
         if let Some(id) = &error.message_id
-            && let Some(pending) = self.take_pending(id)
+            && let Some(to) = self.publishes.take(id)
         {
             let answer = Err(PublishError::Refused(error));
-            self.outputs
-                .push_back(Output::Answer(pending.answer, answer));
+            self.outputs.push_back(Output::Answer(to, answer));
             return;
         }
         if error.message_id.is_none()
@@ -385,17 +296,6 @@ impl<T> Machine<T> {
             }
         }
         self.tell(Event::Error(error));
-    }
-
-    fn take_pending(&mut self, message_id: &str) -> Option<Pending<T>> {
-        // Acks come in order, so this looks at the first entry only, as a rule.
-        let index = self
-            .pending
-            .iter()
-            .position(|p| p.message_id == message_id)?;
-        let pending = self.pending.remove(index)?;
-        self.pending_bytes -= pending.text.len();
-        Some(pending)
     }
 
     fn command(&mut self, now: Duration, command: Command<T>) {
@@ -426,28 +326,21 @@ impl<T> Machine<T> {
     }
 
     fn publish(&mut self, message_id: String, text: String, answer: T) {
-        let full = self.pending.len() >= MAX_PENDING
-            || (self.pending_bytes + text.len() > MAX_PENDING_BYTES && !self.pending.is_empty());
         let late = matches!(self.link, Link::Closing | Link::Ended)
             || (self.options.manual && !self.is_ready());
-        if full || late {
-            let error = if late {
-                PublishError::Closed
-            } else {
-                PublishError::Full
-            };
-            self.outputs.push_back(Output::Answer(answer, Err(error)));
+        if late {
+            let closed = Err(PublishError::Closed);
+            self.outputs.push_back(Output::Answer(answer, closed));
             return;
         }
-        if self.is_ready() {
-            self.send_text(text.clone());
+        let now = self.is_ready().then(|| text.clone());
+        match self.publishes.add(message_id, text, answer) {
+            Err(answer) => {
+                let full = Err(PublishError::Full);
+                self.outputs.push_back(Output::Answer(answer, full));
+            }
+            Ok(()) => now.into_iter().for_each(|text| self.send_text(text)),
         }
-        self.pending_bytes += text.len();
-        self.pending.push_back(Pending {
-            message_id,
-            text,
-            answer,
-        });
     }
 
     fn subscribe(&mut self, topic: String) {
@@ -576,11 +469,9 @@ impl<T> Machine<T> {
             reconnect_in,
         });
         if reconnect_in.is_none() {
-            self.pending_bytes = 0;
-            for pending in self.pending.drain(..) {
-                let answer = Err(PublishError::Closed);
-                self.outputs
-                    .push_back(Output::Answer(pending.answer, answer));
+            for answer in self.publishes.take_all() {
+                let closed = Err(PublishError::Closed);
+                self.outputs.push_back(Output::Answer(answer, closed));
             }
             self.outputs.push_back(Output::Done);
         }
@@ -601,3 +492,8 @@ fn advice(code: u16) -> Reconnect {
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "machine_properties.rs"]
+mod properties;

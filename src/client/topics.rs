@@ -195,16 +195,27 @@ impl Topic {
         }
     }
 
-    /// Goes live once the replay has arrived.
+    /// Lets held messages follow that come next, and goes live once the replay has arrived.
     fn finish_filling(&mut self, out: &mut Vec<Event>) {
-        let reached = self.position.as_ref().map_or(0, |p| p.seq_no);
-        match std::mem::take(&mut self.phase) {
-            Phase::Filling { until, held } if reached >= until => {
-                self.phase = Phase::Live;
-                self.release(held, out);
-            }
-            phase => self.phase = phase,
+        let Phase::Filling { until, held } = &mut self.phase else {
+            return;
+        };
+        let (until, mut held) = (*until, std::mem::take(held));
+        while let Some(next) = held.messages.first_entry()
+            && next.get().previous() <= self.reached()
+        {
+            self.deliver(next.remove(), out);
         }
+        if self.reached() >= until {
+            self.phase = Phase::Live;
+            self.release(held, out);
+        } else {
+            self.phase = Phase::Filling { until, held };
+        }
+    }
+
+    fn reached(&self) -> SeqNo {
+        self.position.as_ref().map_or(0, |p| p.seq_no)
     }
 
     fn release(&mut self, held: Held, out: &mut Vec<Event>) {

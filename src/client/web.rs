@@ -13,7 +13,7 @@ use gloo_timers::future::TimeoutFuture;
 use web_sys::WebSocket as Raw;
 
 use super::driver::{Driver, Incoming};
-use super::machine::Ending;
+use super::port::Ending;
 
 /// Bytes that the browser may hold back before we hold back ourselves.
 const MAX_BUFFERED_BYTES: u32 = 1 << 20;
