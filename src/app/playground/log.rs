@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crate::protocol::ErrorCode;
+
 /// Rows kept; older ones are dropped and counted.
 pub const MAX_ROWS: usize = 2_000;
 /// Bytes of text kept in all; a few huge frames must not hold the tab's memory.
@@ -80,6 +82,8 @@ pub struct Row {
     pub text: Arc<str>,
     /// Success or trouble.
     pub tone: Tone,
+    /// The error it reports, for its mend in the reference.
+    pub code: Option<ErrorCode>,
     /// Its request or answer.
     pub link: Option<Link>,
 }
@@ -224,6 +228,7 @@ mod tests {
             topic: topic.map(Into::into),
             text: text.into(),
             tone: Tone::Plain,
+            code: None,
             link: None,
         }
     }

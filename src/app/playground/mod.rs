@@ -13,7 +13,9 @@ pub mod text;
 
 use std::collections::BTreeMap;
 
-use crate::protocol::{AckStatus, ClientMessage, ServerMessage, decode_client, decode_server};
+use crate::protocol::{
+    AckStatus, ClientMessage, ErrorCode, ServerMessage, decode_client, decode_server,
+};
 
 use log::{Link, Log, Row, Tone, Way};
 use matching::Requests;
@@ -148,39 +150,30 @@ impl Playground {
     }
 
     fn note(&mut self, at: f64, kind: &str, text: &str, tone: Tone) {
-        self.push(at, Way::Note, kind, None, text, tone);
+        self.push(at, Way::Note, text, About::new(kind, None).tone(tone));
     }
 
-    fn push(
-        &mut self,
-        at: f64,
-        way: Way,
-        kind: &str,
-        topic: Option<&str>,
-        text: &str,
-        tone: Tone,
-    ) -> u64 {
+    fn push(&mut self, at: f64, way: Way, text: &str, about: About<'_>) -> u64 {
         self.log.push(Row {
             id: 0,
             at,
             way,
-            kind: kind.to_owned(),
-            topic: topic.map(ToOwned::to_owned),
+            kind: about.kind.to_owned(),
+            topic: about.topic.map(ToOwned::to_owned),
             text: text.into(),
-            tone,
+            tone: about.tone,
+            code: about.code,
             link: None,
         })
     }
 
     fn sent(&mut self, at: f64, text: &str) {
         let frame = decode_client(text).ok();
-        let (kind, topic) = frame.as_ref().map_or(("not a frame", None), describe_sent);
-        let tone = if frame.is_some() {
-            Tone::Plain
-        } else {
-            Tone::Notable
-        };
-        let row = self.push(at, Way::Sent, kind, topic, text, tone);
+        let about = frame.as_ref().map_or_else(
+            || About::new("not a frame", None).tone(Tone::Notable),
+            describe_sent,
+        );
+        let row = self.push(at, Way::Sent, text, about);
         match &frame {
             // What follows are the topics of this session; resume keeps those it had.
             Some(ClientMessage::Setup(_)) if !self.phase_is_ready() => self.topics.clear(),
@@ -192,11 +185,11 @@ impl Playground {
 
     fn received(&mut self, at: f64, text: &str) {
         let Ok(frame) = decode_server(text) else {
-            self.push(at, Way::Received, "not a frame", None, text, Tone::Trouble);
+            let about = About::new("not a frame", None).tone(Tone::Trouble);
+            self.push(at, Way::Received, text, about);
             return;
         };
-        let (kind, topic, tone) = describe_received(&frame);
-        let row = self.push(at, Way::Received, kind, topic, text, tone);
+        let row = self.push(at, Way::Received, text, describe_received(&frame));
         if let Some(request) = self.requests.answered_by(&frame) {
             let ms = at - request.at;
             self.log.link(
@@ -245,42 +238,66 @@ impl Playground {
     }
 }
 
-fn describe_sent<'a>(frame: &'a ClientMessage<'_>) -> (&'static str, Option<&'a str>) {
-    use ClientMessage as C;
-    match frame {
-        C::Setup(_) => ("setup", None),
-        C::Resume(_) => ("resume", None),
-        C::Subscribe(f) => ("subscribe", Some(&f.topic)),
-        C::Unsubscribe(f) => ("unsubscribe", Some(&f.topic)),
-        C::Publish(f) => ("publish", Some(&f.topic)),
-        C::Ack(f) => ("ack", Some(&f.topic)),
-        C::Refresh(_) => ("refresh", None),
-        C::Ping => ("ping", None),
+/// What a row is about.
+struct About<'a> {
+    kind: &'a str,
+    topic: Option<&'a str>,
+    tone: Tone,
+    code: Option<ErrorCode>,
+}
+
+impl<'a> About<'a> {
+    fn new(kind: &'a str, topic: Option<&'a str>) -> Self {
+        Self {
+            kind,
+            topic,
+            tone: Tone::Plain,
+            code: None,
+        }
+    }
+
+    fn tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+
+    fn notable_if(self, notable: bool) -> Self {
+        if notable { self.tone(Tone::Notable) } else { self }
     }
 }
 
-fn describe_received<'a>(frame: &'a ServerMessage<'_>) -> (&'static str, Option<&'a str>, Tone) {
+fn describe_sent<'a>(frame: &'a ClientMessage<'_>) -> About<'a> {
+    use ClientMessage as C;
+    match frame {
+        C::Setup(_) => About::new("setup", None),
+        C::Resume(_) => About::new("resume", None),
+        C::Subscribe(f) => About::new("subscribe", Some(&f.topic)),
+        C::Unsubscribe(f) => About::new("unsubscribe", Some(&f.topic)),
+        C::Publish(f) => About::new("publish", Some(&f.topic)),
+        C::Ack(f) => About::new("ack", Some(&f.topic)),
+        C::Refresh(_) => About::new("refresh", None),
+        C::Ping => About::new("ping", None),
+    }
+}
+
+fn describe_received<'a>(frame: &'a ServerMessage<'_>) -> About<'a> {
     use ServerMessage as S;
     match frame {
-        S::Ready(_) => ("ready", None, Tone::Plain),
+        S::Ready(_) => About::new("ready", None),
         S::Subscribed(f) => {
-            let lost = f.recovered == Some(false);
-            let tone = if lost { Tone::Notable } else { Tone::Plain };
-            ("subscribed", Some(&f.topic), tone)
+            About::new("subscribed", Some(&f.topic)).notable_if(f.recovered == Some(false))
         }
-        S::Unsubscribed(f) => ("unsubscribed", Some(&f.topic), Tone::Plain),
-        S::Message(f) => ("message", Some(&f.topic), Tone::Plain),
-        S::Ack(f) => {
-            let again = f.status == AckStatus::Duplicate;
-            let tone = if again { Tone::Notable } else { Tone::Plain };
-            (
-                "ack",
-                Some(f.topic.as_ref()).filter(|t| !t.is_empty()),
-                tone,
-            )
-        }
-        S::Pong => ("pong", None, Tone::Plain),
-        S::Error(f) => ("error", f.topic.as_deref(), Tone::Trouble),
+        S::Unsubscribed(f) => About::new("unsubscribed", Some(&f.topic)),
+        S::Message(f) => About::new("message", Some(&f.topic)),
+        S::Ack(f) => About::new("ack", Some(f.topic.as_ref()).filter(|t| !t.is_empty()))
+            .notable_if(f.status == AckStatus::Duplicate),
+        S::Pong => About::new("pong", None),
+        S::Error(f) => About {
+            kind: "error",
+            topic: f.topic.as_deref(),
+            tone: Tone::Trouble,
+            code: Some(f.code),
+        },
     }
 }
 
