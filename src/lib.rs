@@ -18,3 +18,11 @@ pub mod app;
 pub mod config;
 #[cfg(feature = "ssr")]
 pub mod telemetry;
+
+/// Where the browser comes in: brings the page that the server rendered to life.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    app::hydrate();
+}

@@ -70,14 +70,19 @@ impl Page {
         }
         self.new_id();
         if let Some(saved) = browser::load().and_then(|text| Saved::from_text(&text)) {
-            let url = self.draft.try_update(|draft| saved.restore(draft)).flatten();
+            let url = self
+                .draft
+                .try_update(|draft| saved.restore(draft))
+                .flatten();
             if let Some(url) = url {
                 self.url.set(url);
             }
         }
         // From here on, choices are kept as they change.
         Effect::new(move |_| {
-            let saved = self.url.with(|url| self.draft.with(|draft| Saved::of(url, draft)));
+            let saved = self
+                .url
+                .with(|url| self.draft.with(|draft| Saved::of(url, draft)));
             if let Some(text) = saved.to_text() {
                 browser::save(&text);
             }
@@ -125,7 +130,9 @@ impl Page {
     /// The text that Send sends.
     #[must_use]
     pub fn frame(self) -> String {
-        self.edited.get().unwrap_or_else(|| self.draft.with(Draft::frame))
+        self.edited
+            .get()
+            .unwrap_or_else(|| self.draft.with(Draft::frame))
     }
 
     /// Sends the frame if its fields are in order. What was edited by hand goes out as it is:
@@ -147,11 +154,14 @@ impl Page {
         let text = untrack(move || self.frame());
         match self.playground.with_untracked(|p| p.phase().clone()) {
             Phase::Connecting => {
-                self.refusal.set("Goes out as soon as the connection is open.".into());
+                self.refusal
+                    .set("Goes out as soon as the connection is open.".into());
                 self.waiting.set(Some(text));
             }
             phase if phase.is_open() => self.put(text),
-            _ => self.refusal.set("Not sent: there is no connection. Press Connect first.".into()),
+            _ => self
+                .refusal
+                .set("Not sent: there is no connection. Press Connect first.".into()),
         }
     }
 
@@ -162,15 +172,19 @@ impl Page {
             return;
         }
         self.refusal.set(String::new());
-        let publishes = self.draft.with_untracked(|draft| draft.kind().name == "publish");
-        if publishes && !self.keep_id.get_untracked() && self.edited.with_untracked(Option::is_none) {
+        let publishes = self
+            .draft
+            .with_untracked(|draft| draft.kind().name == "publish");
+        if publishes && !self.keep_id.get_untracked() && self.edited.with_untracked(Option::is_none)
+        {
             self.new_id();
         }
     }
 
     /// A new Message ID.
     pub fn new_id(self) {
-        self.draft.update(|draft| draft.set("messageId", browser::random_id()));
+        self.draft
+            .update(|draft| draft.set("messageId", browser::random_id()));
         self.edited.set(None);
     }
 
@@ -211,9 +225,17 @@ impl Page {
         let (session, last, epochs) = self.playground.with_untracked(|p| {
             let text = |map: serde_json::Map<_, _>| serde_json::Value::Object(map).to_string();
             let topics = p.topics();
-            let last = topics.iter().map(|(name, at)| (name.clone(), at.seq_no.into()));
-            let epochs = topics.iter().map(|(name, at)| (name.clone(), at.epoch.clone().into()));
-            (p.session_id().to_owned(), text(last.collect()), text(epochs.collect()))
+            let last = topics
+                .iter()
+                .map(|(name, at)| (name.clone(), at.seq_no.into()));
+            let epochs = topics
+                .iter()
+                .map(|(name, at)| (name.clone(), at.epoch.clone().into()));
+            (
+                p.session_id().to_owned(),
+                text(last.collect()),
+                text(epochs.collect()),
+            )
         });
         if !session.is_empty() {
             self.draft.update(|draft| {
@@ -225,16 +247,25 @@ impl Page {
     }
 
     fn fill_in_ack(self) {
-        let topic = self.draft.with_untracked(|draft| draft.get("topic").to_owned());
-        let seq_no = self.playground.with_untracked(|p| p.topics().get(&topic).map(|at| at.seq_no));
+        let topic = self
+            .draft
+            .with_untracked(|draft| draft.get("topic").to_owned());
+        let seq_no = self
+            .playground
+            .with_untracked(|p| p.topics().get(&topic).map(|at| at.seq_no));
         if let Some(seq_no) = seq_no {
-            self.draft.update(|draft| draft.set("seqNo", seq_no.to_string()));
+            self.draft
+                .update(|draft| draft.set("seqNo", seq_no.to_string()));
         }
     }
 
     /// What the gateway would say to a frame that was edited by hand.
     #[must_use]
     pub fn edited_problem(self) -> Option<String> {
-        self.edited.with(|text| text.as_deref().and_then(frame_problem).map(|e| e.to_string()))
+        self.edited.with(|text| {
+            text.as_deref()
+                .and_then(frame_problem)
+                .map(|e| e.to_string())
+        })
     }
 }

@@ -13,7 +13,9 @@ fn escaped(text: &str) -> String {
 
 fn page() -> String {
     Owner::new().with(|| {
-        let options = leptos::config::LeptosOptions::builder().output_name("micro-socket").build();
+        let options = leptos::config::LeptosOptions::builder()
+            .output_name("micro-socket")
+            .build();
         // Leptos marks the borders of text nodes; a reader does not see them.
         super::shell(options).to_html().replace("<!>", "")
     })

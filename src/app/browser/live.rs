@@ -67,7 +67,10 @@ pub fn focus_neighbour(ev: &KeyboardEvent) {
         _ => return,
     };
     ev.prevent_default();
-    let same = format!("[data-act='{}'], [data-act='copy']", button.get_attribute("data-act").unwrap_or_default());
+    let same = format!(
+        "[data-act='{}'], [data-act='copy']",
+        button.get_attribute("data-act").unwrap_or_default()
+    );
     let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());
     if let Some(found) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = found.focus();
@@ -94,8 +97,15 @@ pub fn get_text(path: &str, done: impl Fn(Result<String, String>) + 'static) {
             let response: Response = answer.await?.dyn_into()?;
             let body = JsFuture::from(response.text()?).await?;
             let body = body.as_string().unwrap_or_default();
-            Ok::<_, JsValue>(if response.ok() { Ok(body) } else { Err(format!("{}: {body}", response.status())) })
+            Ok::<_, JsValue>(if response.ok() {
+                Ok(body)
+            } else {
+                Err(format!("{}: {body}", response.status()))
+            })
         };
-        done(text.await.unwrap_or_else(|_| Err("the gateway cannot be reached".into())));
+        done(
+            text.await
+                .unwrap_or_else(|_| Err("the gateway cannot be reached".into())),
+        );
     });
 }

@@ -16,7 +16,10 @@ pub fn Composer(page: Page) -> impl IntoView {
     let fields = move |seen: bool| {
         kind.track();
         let fields = page.draft.with_untracked(|draft| draft.kind().fields);
-        fields.iter().filter(|f| in_view(f) == seen).collect::<Vec<&FieldDoc>>()
+        fields
+            .iter()
+            .filter(|f| in_view(f) == seen)
+            .collect::<Vec<&FieldDoc>>()
     };
     let folded = Memo::new(move |_| !fields(false).is_empty());
     let submit = move |ev: SubmitEvent| {
@@ -71,7 +74,9 @@ fn FrameText(page: Page) -> impl IntoView {
     let by_hand = Memo::new(move |_| page.edited.with(Option::is_some));
     let problem = Memo::new(move |_| page.edited_problem());
     let words = move || {
-        problem.get().map(|words| format!("The gateway will refuse this: {words}."))
+        problem
+            .get()
+            .map(|words| format!("The gateway will refuse this: {words}."))
     };
     view! {
         <div class="field">

@@ -16,7 +16,13 @@ const PRESETS: [(&str, &str); 2] = [
 pub fn ConnectPanel(page: Page) -> impl IntoView {
     let phase = page.phase();
     let busy = Memo::new(move |_| phase.with(Phase::has_socket));
-    let toggle = move || if busy.get_untracked() { page.disconnect() } else { page.connect() };
+    let toggle = move || {
+        if busy.get_untracked() {
+            page.disconnect();
+        } else {
+            page.connect();
+        }
+    };
     let submit = move |ev: leptos::ev::SubmitEvent| {
         ev.prevent_default();
         toggle();

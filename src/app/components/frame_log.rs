@@ -25,7 +25,8 @@ pub fn FrameLog(page: Page) -> impl IntoView {
     let rows: Memo<Vec<Arc<Row>>> = Memo::new(move |_| {
         let until = page.paused_at.get().unwrap_or(u64::MAX);
         let filter = page.filter.get();
-        page.playground.with(|p| p.log().newest(&filter, window.get(), until))
+        page.playground
+            .with(|p| p.log().newest(&filter, window.get(), until))
     });
     let newest = Memo::new(move |_| rows.with(|rows| rows.last().map_or(0, |row| row.id)));
     let older = Memo::new(move |_| rows.with(Vec::len) == window.get());
@@ -38,7 +39,9 @@ pub fn FrameLog(page: Page) -> impl IntoView {
     let scroller = NodeRef::<html::Div>::new();
     Effect::new(move |_| {
         newest.track();
-        if follow.get() && let Some(log) = scroller.get() {
+        if follow.get()
+            && let Some(log) = scroller.get()
+        {
             log.set_scroll_top(log.scroll_height());
         }
     });
@@ -108,7 +111,10 @@ fn Count(page: Page, shown: Memo<usize>) -> impl IntoView {
                 words.push_str(&format!(", {} older dropped", log.dropped()));
             }
             if let Some(at) = page.paused_at.get() {
-                words.push_str(&format!(", paused: {} new", log.last_id().saturating_sub(at)));
+                words.push_str(&format!(
+                    ", paused: {} new",
+                    log.last_id().saturating_sub(at)
+                ));
             }
             words
         })
@@ -123,7 +129,8 @@ fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl In
     let paused = move || page.paused_at.with(Option::is_some);
     let pause = move |_| {
         let now = page.playground.with_untracked(|p| p.log().last_id());
-        page.paused_at.update(|at| *at = if at.is_some() { None } else { Some(now) });
+        page.paused_at
+            .update(|at| *at = if at.is_some() { None } else { Some(now) });
     };
     let clear = move |_| {
         page.playground.update(|p| p.clear_log());

@@ -14,7 +14,13 @@ pub fn HttpCorner(page: Page) -> impl IntoView {
     let line = move || format!("curl \"{}{PATH}\"", page.http_origin.get());
     let outcome = RwSignal::new(String::new());
     let copy = move |_| {
-        let said = |ok| if ok { "Copied." } else { "This browser does not let the page copy." };
+        let said = |ok| {
+            if ok {
+                "Copied."
+            } else {
+                "This browser does not let the page copy."
+            }
+        };
         browser::copy(&line(), move |ok| outcome.set(said(ok).into()));
     };
     let try_it = move |_| {

@@ -11,6 +11,7 @@ use super::super::playground::text::{clock, span, visible};
 
 /// One row.
 #[component]
+#[expect(clippy::needless_pass_by_value, reason = "a component owns its properties")]
 pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
     let id = row.id;
     // One stop for the Tab key in the whole log; Up and Down go on from there.
@@ -21,7 +22,11 @@ pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
         Tone::Trouble => "trouble",
     };
     let link = row.link.map(|link| {
-        let verb = if row.way == Way::Sent { "answered by" } else { "answers" };
+        let verb = if row.way == Way::Sent {
+            "answered by"
+        } else {
+            "answers"
+        };
         format!("{verb} #{} after {}", link.row, span(link.ms))
     });
     let mend = row.code.map(|code| {
@@ -31,7 +36,10 @@ pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
             </p>
         }
     });
-    let topic = row.topic.as_deref().map(|topic| visible(topic).into_owned());
+    let topic = row
+        .topic
+        .as_deref()
+        .map(|topic| visible(topic).into_owned());
     let copied = RwSignal::new(None);
     let text = row.text.clone();
     let copy = move |_| browser::copy(&text, move |ok| copied.set(Some(ok)));

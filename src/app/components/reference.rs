@@ -67,7 +67,9 @@ fn Endpoints() -> impl IntoView {
 #[component]
 fn Messages() -> impl IntoView {
     let of = |direction| {
-        let frames = FRAMES.iter().filter(move |frame| frame.direction == direction);
+        let frames = FRAMES
+            .iter()
+            .filter(move |frame| frame.direction == direction);
         frames.map(|frame| view! { <Frame frame /> }).collect_view()
     };
     view! {
@@ -90,7 +92,10 @@ fn Frame(frame: &'static FrameDoc) -> impl IntoView {
         Direction::ToServer => "send",
         Direction::ToClient => "receive",
     };
-    let fields = frame.fields.iter().map(|field| view! { <FieldEntry field /> });
+    let fields = frame
+        .fields
+        .iter()
+        .map(|field| view! { <FieldEntry field /> });
     view! {
         <article class="frame" id=format!("{side}-{}", frame.name)>
             <h4>
@@ -105,7 +110,11 @@ fn Frame(frame: &'static FrameDoc) -> impl IntoView {
 
 #[component]
 fn FieldEntry(field: &'static FieldDoc) -> impl IntoView {
-    let need = if field.required { "required" } else { "optional" };
+    let need = if field.required {
+        "required"
+    } else {
+        "optional"
+    };
     view! {
         <div>
             <dt>

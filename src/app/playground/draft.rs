@@ -10,7 +10,6 @@ use crate::protocol::reference::{Direction, FRAMES, FieldDoc, FrameDoc, frame};
 use crate::protocol::{DecodeError, MessageId, Topic, decode_client};
 
 /// The types a client can send, in the order a newcomer needs them.
-#[must_use]
 pub fn kinds() -> impl Iterator<Item = &'static FrameDoc> {
     FRAMES
         .iter()

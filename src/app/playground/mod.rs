@@ -239,6 +239,7 @@ impl Playground {
 }
 
 /// What a row is about.
+#[derive(Clone, Copy)]
 struct About<'a> {
     kind: &'a str,
     topic: Option<&'a str>,
@@ -262,7 +263,11 @@ impl<'a> About<'a> {
     }
 
     fn notable_if(self, notable: bool) -> Self {
-        if notable { self.tone(Tone::Notable) } else { self }
+        if notable {
+            self.tone(Tone::Notable)
+        } else {
+            self
+        }
     }
 }
 
