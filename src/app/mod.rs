@@ -9,7 +9,9 @@
 //! Uses: protocol, client.
 
 mod browser;
+#[expect(unreachable_pub, reason = "the component macro writes pub")]
 mod components;
+#[expect(unreachable_pub, reason = "the component macro writes pub")]
 mod docs_page;
 mod page;
 pub mod playground;

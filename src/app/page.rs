@@ -14,29 +14,29 @@ const PLACEHOLDER_HOST: &str = "localhost:3000";
 
 /// The signals of the page. Cheap to copy.
 #[derive(Clone, Copy)]
-pub struct Page {
+pub(crate) struct Page {
     /// Whether the browser has taken over.
-    pub alive: RwSignal<bool>,
+    pub(crate) alive: RwSignal<bool>,
     /// The connection and its log.
-    pub playground: RwSignal<Playground>,
+    pub(crate) playground: RwSignal<Playground>,
     /// Where to connect to.
-    pub url: RwSignal<String>,
+    pub(crate) url: RwSignal<String>,
     /// `ws://host` or `wss://host` of this gateway.
-    pub ws_origin: RwSignal<String>,
+    pub(crate) ws_origin: RwSignal<String>,
     /// `http://host` or `https://host` of this gateway.
-    pub http_origin: RwSignal<String>,
+    pub(crate) http_origin: RwSignal<String>,
     /// The frame being composed.
-    pub draft: RwSignal<Draft>,
+    pub(crate) draft: RwSignal<Draft>,
     /// The frame's text where it was edited by hand.
-    pub edited: RwSignal<Option<String>>,
+    pub(crate) edited: RwSignal<Option<String>>,
     /// Whether the next publish takes the same Message ID again.
-    pub keep_id: RwSignal<bool>,
+    pub(crate) keep_id: RwSignal<bool>,
     /// What became of the last press of Send, when it sent nothing.
-    pub refusal: RwSignal<String>,
+    pub(crate) refusal: RwSignal<String>,
     /// Which rows of the log are shown.
-    pub filter: RwSignal<Filter>,
+    pub(crate) filter: RwSignal<Filter>,
     /// The last row shown while the log is paused.
-    pub paused_at: RwSignal<Option<u64>>,
+    pub(crate) paused_at: RwSignal<Option<u64>>,
     /// A frame that waits for the connection to open.
     waiting: RwSignal<Option<String>>,
 }
@@ -44,7 +44,7 @@ pub struct Page {
 impl Page {
     /// The state of a page that was just loaded, the same on the server and in the browser.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             alive: RwSignal::new(false),
             playground: RwSignal::new(Playground::default()),
@@ -62,7 +62,7 @@ impl Page {
     }
 
     /// Takes over in the browser: what only the browser knows, and the last choices.
-    pub fn come_alive(self) {
+    pub(crate) fn come_alive(self) {
         if let Some((ws, http)) = browser::origins() {
             self.url.set(format!("{ws}/ws"));
             self.ws_origin.set(ws);
@@ -93,12 +93,12 @@ impl Page {
 
     /// The state of the connection.
     #[must_use]
-    pub fn phase(self) -> Memo<Phase> {
+    pub(crate) fn phase(self) -> Memo<Phase> {
         Memo::new(move |_| self.playground.with(|p| p.phase().clone()))
     }
 
     /// Opens a connection to the URL; a path alone means this gateway.
-    pub fn connect(self) {
+    pub(crate) fn connect(self) {
         let mut url = self.url.get_untracked().trim().to_owned();
         if url.starts_with('/') {
             url.insert_str(0, &self.ws_origin.get_untracked());
@@ -110,7 +110,7 @@ impl Page {
     }
 
     /// Closes the connection in order.
-    pub fn disconnect(self) {
+    pub(crate) fn disconnect(self) {
         self.waiting.set(None);
         browser::close();
     }
@@ -129,7 +129,7 @@ impl Page {
 
     /// The text that Send sends.
     #[must_use]
-    pub fn frame(self) -> String {
+    pub(crate) fn frame(self) -> String {
         self.edited
             .get()
             .unwrap_or_else(|| self.draft.with(Draft::frame))
@@ -137,7 +137,7 @@ impl Page {
 
     /// Sends the frame if its fields are in order. What was edited by hand goes out as it is:
     /// seeing the gateway refuse it is the point of editing by hand.
-    pub fn send(self) {
+    pub(crate) fn send(self) {
         let by_hand = self.edited.with_untracked(Option::is_some);
         let problem = self.draft.with_untracked(Draft::first_problem);
         match problem.filter(|_| !by_hand) {
@@ -150,7 +150,7 @@ impl Page {
     }
 
     /// Sends the frame whatever it is.
-    pub fn send_anyway(self) {
+    pub(crate) fn send_anyway(self) {
         let text = untrack(move || self.frame());
         match self.playground.with_untracked(|p| p.phase().clone()) {
             Phase::Connecting => {
@@ -166,7 +166,7 @@ impl Page {
     }
 
     /// Sends a text and makes the composer ready for the next one.
-    pub fn put(self, text: String) {
+    pub(crate) fn put(self, text: String) {
         if let Err(words) = browser::send(text) {
             self.refusal.set(format!("Not sent: {words}."));
             return;
@@ -182,14 +182,14 @@ impl Page {
     }
 
     /// A new Message ID.
-    pub fn new_id(self) {
+    pub(crate) fn new_id(self) {
         self.draft
             .update(|draft| draft.set("messageId", browser::random_id()));
         self.edited.set(None);
     }
 
     /// Writes into a field of the draft.
-    pub fn write(self, field: &'static str, value: String) {
+    pub(crate) fn write(self, field: &'static str, value: String) {
         if field == "messageId" {
             // Who types an id of their own wants to use it again.
             self.keep_id.set(true);
@@ -200,7 +200,7 @@ impl Page {
     }
 
     /// Chooses the type of the frame. `resume` is filled in from what the page knows.
-    pub fn choose(self, kind: &str) {
+    pub(crate) fn choose(self, kind: &str) {
         self.draft.update(|draft| draft.choose(kind));
         if kind == "resume" {
             self.fill_in_resume();
@@ -213,7 +213,7 @@ impl Page {
     }
 
     /// Fills in a form that was offered.
-    pub fn accept(self, offer: &Offer) {
+    pub(crate) fn accept(self, offer: &Offer) {
         if let Some(topic) = &offer.topic {
             self.draft.update(|draft| draft.set("topic", topic.clone()));
         }
@@ -261,7 +261,7 @@ impl Page {
 
     /// What the gateway would say to a frame that was edited by hand.
     #[must_use]
-    pub fn edited_problem(self) -> Option<String> {
+    pub(crate) fn edited_problem(self) -> Option<String> {
         self.edited.with(|text| {
             text.as_deref()
                 .and_then(frame_problem)

@@ -7,7 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{HtmlElement, KeyboardEvent, Response};
 
 /// The WebSocket and the HTTP origin of the gateway that served the page.
-pub fn origins() -> Option<(String, String)> {
+pub(crate) fn origins() -> Option<(String, String)> {
     let location = window().location();
     let (protocol, host) = (location.protocol().ok()?, location.host().ok()?);
     let ws = if protocol == "https:" { "wss" } else { "ws" };
@@ -15,28 +15,28 @@ pub fn origins() -> Option<(String, String)> {
 }
 
 /// Tells the document that the page answers now.
-pub fn mark_alive() {
+pub(crate) fn mark_alive() {
     if let Some(root) = document().document_element() {
         let _ = root.set_attribute("data-hydrated", "true");
     }
 }
 
 /// Milliseconds since 1970, with fractions, never going back.
-pub fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     window()
         .performance()
         .map_or_else(js_sys::Date::now, |p| p.time_origin() + p.now())
 }
 
 /// The reader's time zone, in minutes east of UTC.
-pub fn minutes_east() -> i32 {
+pub(crate) fn minutes_east() -> i32 {
     #[expect(clippy::cast_possible_truncation, reason = "at most a day of minutes")]
     let east = -js_sys::Date::new_0().get_timezone_offset() as i32;
     east
 }
 
 /// A Message ID that nobody else makes.
-pub fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     let mut bytes = [0_u8; 8];
     let filled = window()
         .crypto()
@@ -48,7 +48,7 @@ pub fn random_id() -> String {
 }
 
 /// Moves the focus to the element with this id.
-pub fn focus(id: &str) {
+pub(crate) fn focus(id: &str) {
     let element = document().get_element_by_id(id);
     if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = element.focus();
@@ -56,7 +56,7 @@ pub fn focus(id: &str) {
 }
 
 /// Up and Down in a list move the focus to the same button of the row above or below.
-pub fn focus_neighbour(ev: &KeyboardEvent) {
+pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
     let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
     let Some((button, row)) = target.and_then(|t| Some((t.clone(), t.closest("li").ok()??))) else {
         return;
@@ -78,7 +78,7 @@ pub fn focus_neighbour(ev: &KeyboardEvent) {
 }
 
 /// Copies a text to the clipboard and says whether that worked.
-pub fn copy(text: &str, done: impl Fn(bool) + 'static) {
+pub(crate) fn copy(text: &str, done: impl Fn(bool) + 'static) {
     let clipboard = window().navigator().clipboard();
     // Browsers offer no clipboard to a page from plain http on another host than localhost.
     if clipboard.is_undefined() {
@@ -90,7 +90,7 @@ pub fn copy(text: &str, done: impl Fn(bool) + 'static) {
 }
 
 /// Gets a path of this gateway as text; an error says why not in words.
-pub fn get_text(path: &str, done: impl Fn(Result<String, String>) + 'static) {
+pub(crate) fn get_text(path: &str, done: impl Fn(Result<String, String>) + 'static) {
     let answer = JsFuture::from(window().fetch_with_str(path));
     spawn_local(async move {
         let text = async {

@@ -9,9 +9,9 @@ mod socket;
 mod storage;
 
 #[cfg(feature = "hydrate")]
-pub use {live::*, socket::*, storage::*};
+pub(crate) use {live::*, socket::*, storage::*};
 
 #[cfg(not(feature = "hydrate"))]
 mod absent;
 #[cfg(not(feature = "hydrate"))]
-pub use absent::*;
+pub(crate) use absent::*;

@@ -25,7 +25,7 @@ thread_local! {
 
 /// Opens a connection; what happens on it comes to `events` in batches, with times in
 /// milliseconds since 1970.
-pub fn open(url: &str, events: impl Fn(Vec<(f64, Event)>) + 'static) {
+pub(crate) fn open(url: &str, events: impl Fn(Vec<(f64, Event)>) + 'static) {
     let connection = CONNECTION.get() + 1;
     CONNECTION.set(connection);
     let options = Options {
@@ -55,7 +55,7 @@ pub fn open(url: &str, events: impl Fn(Vec<(f64, Event)>) + 'static) {
 }
 
 /// Sends a text as it is. The error says why not.
-pub fn send(text: String) -> Result<(), String> {
+pub(crate) fn send(text: String) -> Result<(), String> {
     HANDLE.with_borrow(|handle| {
         let handle = handle.as_ref().ok_or("there is no connection")?;
         handle.send_raw(text).map_err(|error| error.to_string())
@@ -63,7 +63,7 @@ pub fn send(text: String) -> Result<(), String> {
 }
 
 /// Closes the connection in order.
-pub fn close() {
+pub(crate) fn close() {
     HANDLE.with_borrow(|handle| {
         if let Some(handle) = handle {
             handle.close();

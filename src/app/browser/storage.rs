@@ -11,12 +11,12 @@ fn storage() -> Option<Storage> {
 }
 
 /// What was kept last.
-pub fn load() -> Option<String> {
+pub(crate) fn load() -> Option<String> {
     storage()?.get_item(KEY).ok().flatten()
 }
 
 /// Keeps a text.
-pub fn save(text: &str) {
+pub(crate) fn save(text: &str) {
     if let Some(storage) = storage() {
         // A full storage forgets; that is no reason to disturb anyone.
         let _ = storage.set_item(KEY, text);

@@ -11,7 +11,10 @@ use super::super::playground::text::{clock, span, visible};
 
 /// One row.
 #[component]
-#[expect(clippy::needless_pass_by_value, reason = "a component owns its properties")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a component owns its properties"
+)]
 pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
     let id = row.id;
     // One stop for the Tab key in the whole log; Up and Down go on from there.

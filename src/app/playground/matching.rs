@@ -38,24 +38,24 @@ struct Waiting {
 
 /// A request that was found for an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
+pub(super) struct Found {
     /// The request's row.
-    pub row: u64,
+    pub(super) row: u64,
     /// When it was sent, in milliseconds.
-    pub at: f64,
+    pub(super) at: f64,
     /// Whether it is answered in full.
-    pub done: bool,
+    pub(super) done: bool,
 }
 
 /// The requests without an answer yet.
 #[derive(Debug, Clone, Default)]
-pub struct Requests {
+pub(super) struct Requests {
     waiting: VecDeque<Waiting>,
 }
 
 impl Requests {
     /// Remembers a request. `None` is a text that is no frame.
-    pub fn sent(&mut self, row: u64, at: f64, frame: Option<&ClientMessage<'_>>) {
+    pub(super) fn sent(&mut self, row: u64, at: f64, frame: Option<&ClientMessage<'_>>) {
         use ClientMessage as C;
         let wants = match frame {
             None => Wants::Refusal,
@@ -73,7 +73,7 @@ impl Requests {
     }
 
     /// Finds the request that a frame answers.
-    pub fn answered_by(&mut self, frame: &ServerMessage<'_>) -> Option<Found> {
+    pub(super) fn answered_by(&mut self, frame: &ServerMessage<'_>) -> Option<Found> {
         use ServerMessage as S;
         match frame {
             S::Message(_) => None,
@@ -89,13 +89,13 @@ impl Requests {
     }
 
     /// Forgets everything: another socket owes no answers.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.waiting.clear();
     }
 
     /// Whether `setup`, `resume` or `refresh` waits for its `ready`.
     #[must_use]
-    pub fn awaits_ready(&self) -> bool {
+    pub(super) fn awaits_ready(&self) -> bool {
         self.waiting.iter().any(|w| w.wants == Wants::Ready)
     }
 
