@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::super::page::Page;
 use super::super::playground::draft::{Draft, in_view, kinds};
+use super::super::playground::log::Filter;
 use super::field::Field;
 use crate::protocol::reference::FieldDoc;
 
@@ -84,7 +85,7 @@ fn FrameText(page: Page) -> impl IntoView {
             <textarea
                 id="frame"
                 class="frame-text"
-                rows="4"
+                rows="3"
                 spellcheck="false"
                 autocapitalize="off"
                 aria-describedby="frame-hint frame-problem"
@@ -128,6 +129,17 @@ fn SendRow(page: Page) -> impl IntoView {
     let doubtful = Memo::new(move |_| {
         page.edited.with(Option::is_none) && page.draft.with(Draft::first_problem).is_some()
     });
+    // Where the log is out of sight, its last row in a line.
+    let latest = move || {
+        let filter = Filter::default();
+        let newest = page
+            .playground
+            .with(|p| p.log().newest(&filter, 1, u64::MAX).pop());
+        newest.map_or_else(
+            || "Go to the log".to_owned(),
+            |row| format!("{} {} #{} in the log", row.way.arrow(), row.kind, row.id),
+        )
+    };
     view! {
         <div class="send-row">
             <button type="submit" id="send" class="primary" aria-keyshortcuts="Control+Enter">
@@ -147,5 +159,8 @@ fn SendRow(page: Page) -> impl IntoView {
         <p class="refusal" role="status">
             {move || page.refusal.get()}
         </p>
+        <a class="to-log" href="#log">
+            {latest}
+        </a>
     }
 }

@@ -29,7 +29,27 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
     };
     view! {
         <section class="panel connect" aria-labelledby="connect-title">
-            <h2 id="connect-title">"Connection"</h2>
+            <div class="panel-head">
+                <h2 id="connect-title">"Connection"</h2>
+                <div class="chips" role="group" aria-label="Endpoints">
+                    {PRESETS
+                        .map(|(label, path)| {
+                            let url = move || format!("{}{path}", page.ws_origin.get());
+                            let chosen = move || (page.url.get() == url()).to_string();
+                            view! {
+                                <button
+                                    type="button"
+                                    class="chip"
+                                    aria-pressed=chosen
+                                    on:click=move |_| page.url.set(url())
+                                >
+                                    {label}
+                                </button>
+                            }
+                        })
+                        .collect_view()}
+                </div>
+            </div>
             <form class="connect-form" on:submit=submit>
                 <div class="field grow">
                     <label for="url">"URL"</label>
@@ -49,24 +69,6 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
                     {move || if busy.get() { "Disconnect" } else { "Connect" }}
                 </button>
             </form>
-            <div class="chips" role="group" aria-label="Endpoints">
-                {PRESETS
-                    .map(|(label, path)| {
-                        let url = move || format!("{}{path}", page.ws_origin.get());
-                        let chosen = move || (page.url.get() == url()).to_string();
-                        view! {
-                            <button
-                                type="button"
-                                class="chip"
-                                aria-pressed=chosen
-                                on:click=move |_| page.url.set(url())
-                            >
-                                {label}
-                            </button>
-                        }
-                    })
-                    .collect_view()}
-            </div>
             <State page phase />
         </section>
     }

@@ -56,8 +56,8 @@ pub fn FrameLog(page: Page) -> impl IntoView {
     };
 
     view! {
-        <section class="panel log-panel" aria-labelledby="log-title">
-            <div class="log-head">
+        <section id="log" class="panel log-panel" aria-labelledby="log-title">
+            <div class="panel-head">
                 <h2 id="log-title">"Log"</h2>
                 <Count page shown=Memo::new(move |_| rows.with(Vec::len)) />
             </div>

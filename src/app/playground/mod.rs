@@ -170,7 +170,7 @@ impl Playground {
     fn sent(&mut self, at: f64, text: &str) {
         let frame = decode_client(text).ok();
         let about = frame.as_ref().map_or_else(
-            || About::new("not a frame", None).tone(Tone::Notable),
+            || About::new("bad frame", None).tone(Tone::Notable),
             describe_sent,
         );
         let row = self.push(at, Way::Sent, text, about);
@@ -185,7 +185,7 @@ impl Playground {
 
     fn received(&mut self, at: f64, text: &str) {
         let Ok(frame) = decode_server(text) else {
-            let about = About::new("not a frame", None).tone(Tone::Trouble);
+            let about = About::new("bad frame", None).tone(Tone::Trouble);
             self.push(at, Way::Received, text, about);
             return;
         };

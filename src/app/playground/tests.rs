@@ -124,7 +124,7 @@ fn what_is_no_frame_is_logged_all_the_same() {
     let rows = rows(&playground);
     assert_eq!(
         (rows[2].kind.as_str(), &*rows[2].text),
-        ("not a frame", "{nope")
+        ("bad frame", "{nope")
     );
     assert_eq!((rows[3].tone, &*rows[3].text), (Tone::Trouble, "<b>?"));
 }
