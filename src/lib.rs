@@ -54,3 +54,11 @@ pub mod telemetry;
 pub mod transport;
 #[cfg(feature = "ssr")]
 pub mod websocket;
+
+/// Where the browser comes in: brings the page that the server rendered to life.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    app::hydrate();
+}
