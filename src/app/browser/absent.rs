@@ -1,0 +1,57 @@
+//! The browser as the server sees it: not there. The page's first rendering needs none of it.
+
+use super::super::playground::Event;
+
+/// No host is known yet.
+pub(crate) fn origins() -> Option<(String, String)> {
+    None
+}
+
+/// Nobody waits for it.
+pub(crate) fn mark_alive() {}
+
+/// There is no clock on the first rendering.
+pub(crate) fn now() -> f64 {
+    0.0
+}
+
+/// Times are shown in the reader's own zone, which only the browser knows.
+pub(crate) fn minutes_east() -> i32 {
+    0
+}
+
+/// The browser makes it.
+pub(crate) fn random_id() -> String {
+    String::new()
+}
+
+/// Nothing can be focused.
+pub(crate) fn focus(_id: &str) {}
+
+/// Nothing can be focused.
+pub(crate) fn focus_neighbour(_ev: &leptos::ev::KeyboardEvent) {}
+
+/// Nothing can be copied.
+pub(crate) fn copy(_text: &str, _done: impl Fn(bool) + 'static) {}
+
+/// Nothing is fetched.
+pub(crate) fn get_text(_path: &str, _done: impl Fn(Result<String, String>) + 'static) {}
+
+/// Nothing is kept.
+pub(crate) fn load() -> Option<String> {
+    None
+}
+
+/// Nothing is kept.
+pub(crate) fn save(_text: &str) {}
+
+/// No socket is opened.
+pub(crate) fn open(_url: &str, _events: impl Fn(Vec<(f64, Event)>) + 'static) {}
+
+/// There is no socket.
+pub(crate) fn send(_text: String) -> Result<(), String> {
+    Ok(())
+}
+
+/// There is no socket.
+pub(crate) fn close() {}

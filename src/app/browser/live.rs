@@ -1,0 +1,111 @@
+//! Small things only the browser knows or can do.
+
+use leptos::prelude::{document, window};
+use leptos::task::spawn_local;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlElement, KeyboardEvent, Response};
+
+/// The WebSocket and the HTTP origin of the gateway that served the page.
+pub(crate) fn origins() -> Option<(String, String)> {
+    let location = window().location();
+    let (protocol, host) = (location.protocol().ok()?, location.host().ok()?);
+    let ws = if protocol == "https:" { "wss" } else { "ws" };
+    Some((format!("{ws}://{host}"), format!("{protocol}//{host}")))
+}
+
+/// Tells the document that the page answers now.
+pub(crate) fn mark_alive() {
+    if let Some(root) = document().document_element() {
+        let _ = root.set_attribute("data-hydrated", "true");
+    }
+}
+
+/// Milliseconds since 1970, with fractions, never going back.
+pub(crate) fn now() -> f64 {
+    window()
+        .performance()
+        .map_or_else(js_sys::Date::now, |p| p.time_origin() + p.now())
+}
+
+/// The reader's time zone, in minutes east of UTC.
+pub(crate) fn minutes_east() -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "at most a day of minutes")]
+    let east = -js_sys::Date::new_0().get_timezone_offset() as i32;
+    east
+}
+
+/// A Message ID that nobody else makes.
+pub(crate) fn random_id() -> String {
+    let mut bytes = [0_u8; 8];
+    let filled = window()
+        .crypto()
+        .and_then(|crypto| crypto.get_random_values_with_u8_array(&mut bytes));
+    if filled.is_err() {
+        return format!("m-{:x}", now().to_bits());
+    }
+    format!("m-{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// Moves the focus to the element with this id.
+pub(crate) fn focus(id: &str) {
+    let element = document().get_element_by_id(id);
+    if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+/// Up and Down in a list move the focus to the same button of the row above or below.
+pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
+    let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
+    let Some((button, row)) = target.and_then(|t| Some((t.clone(), t.closest("li").ok()??))) else {
+        return;
+    };
+    let neighbour = match ev.key().as_str() {
+        "ArrowUp" => row.previous_element_sibling(),
+        "ArrowDown" => row.next_element_sibling(),
+        _ => return,
+    };
+    ev.prevent_default();
+    let same = format!(
+        "[data-act='{}'], [data-act='copy']",
+        button.get_attribute("data-act").unwrap_or_default()
+    );
+    let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());
+    if let Some(found) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        let _ = found.focus();
+    }
+}
+
+/// Copies a text to the clipboard and says whether that worked.
+pub(crate) fn copy(text: &str, done: impl Fn(bool) + 'static) {
+    let clipboard = window().navigator().clipboard();
+    // Browsers offer no clipboard to a page from plain http on another host than localhost.
+    if clipboard.is_undefined() {
+        done(false);
+        return;
+    }
+    let copied = JsFuture::from(clipboard.write_text(text));
+    spawn_local(async move { done(copied.await.is_ok()) });
+}
+
+/// Gets a path of this gateway as text; an error says why not in words.
+pub(crate) fn get_text(path: &str, done: impl Fn(Result<String, String>) + 'static) {
+    let answer = JsFuture::from(window().fetch_with_str(path));
+    spawn_local(async move {
+        let text = async {
+            let response: Response = answer.await?.dyn_into()?;
+            let body = JsFuture::from(response.text()?).await?;
+            let body = body.as_string().unwrap_or_default();
+            Ok::<_, JsValue>(if response.ok() {
+                Ok(body)
+            } else {
+                Err(format!("{}: {body}", response.status()))
+            })
+        };
+        done(
+            text.await
+                .unwrap_or_else(|_| Err("the gateway cannot be reached".into())),
+        );
+    });
+}

@@ -1,0 +1,17 @@
+//! Everything the page asks of the browser, in one place: with `hydrate` it asks, on the server
+//! there is nobody to ask.
+
+#[cfg(feature = "hydrate")]
+mod live;
+#[cfg(feature = "hydrate")]
+mod socket;
+#[cfg(feature = "hydrate")]
+mod storage;
+
+#[cfg(feature = "hydrate")]
+pub(crate) use {live::*, socket::*, storage::*};
+
+#[cfg(not(feature = "hydrate"))]
+mod absent;
+#[cfg(not(feature = "hydrate"))]
+pub(crate) use absent::*;

@@ -1,0 +1,34 @@
+//! What is seen of the playground, top to bottom: connection, composer, HTTP corner, log; and the
+//! reference below it.
+
+mod composer;
+mod connect_panel;
+mod field;
+mod frame_log;
+mod http_corner;
+mod log_row;
+mod reference;
+
+use leptos::prelude::*;
+
+use super::page::Page;
+pub use reference::Reference;
+
+/// The whole playground. Its controls are disabled until the browser has taken over, so that no
+/// press of a button is lost; it looks the same before and after.
+#[component]
+pub fn Playground(page: Page) -> impl IntoView {
+    view! {
+        <fieldset class="playground" disabled=move || !page.alive.get()>
+            <legend class="visually-hidden">"Playground"</legend>
+            <connect_panel::ConnectPanel page />
+            <div class="bench">
+                <div class="compose">
+                    <composer::Composer page />
+                    <http_corner::HttpCorner page />
+                </div>
+                <frame_log::FrameLog page />
+            </div>
+        </fieldset>
+    }
+}

@@ -1,0 +1,300 @@
+//! The log: the last frames of both directions, bounded in rows and in bytes.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::protocol::ErrorCode;
+
+/// Rows kept; older ones are dropped and counted.
+pub const MAX_ROWS: usize = 2_000;
+/// Bytes of text kept in all; a few huge frames must not hold the tab's memory.
+pub const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Topics offered by the filter.
+const MAX_TOPICS: usize = 100;
+
+/// Which way a row went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the gateway.
+    Sent,
+    /// From the gateway.
+    Received,
+    /// Not a frame: something that happened to the connection.
+    Note,
+}
+
+impl Way {
+    /// The direction in a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+            Self::Note => "note",
+        }
+    }
+
+    /// The direction as a sign.
+    #[must_use]
+    pub fn arrow(self) -> &'static str {
+        match self {
+            Self::Sent => "→",
+            Self::Received => "←",
+            Self::Note => "•",
+        }
+    }
+}
+
+/// Whether a row tells of success or trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Neither.
+    Plain,
+    /// Worth a second look: a duplicate, a lost position.
+    Notable,
+    /// Something was refused or broke.
+    Trouble,
+}
+
+/// The request that a row answers, or the answer that a request got.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Link {
+    /// The other row's number.
+    pub row: u64,
+    /// The time between the two in milliseconds.
+    pub ms: f64,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its number, counted from 1 without gaps.
+    pub id: u64,
+    /// When, in milliseconds since 1970.
+    pub at: f64,
+    /// Which way it went.
+    pub way: Way,
+    /// The frame's type, or a word for what it is instead.
+    pub kind: String,
+    /// The topic it is about.
+    pub topic: Option<String>,
+    /// The frame as it was on the wire.
+    pub text: Arc<str>,
+    /// Success or trouble.
+    pub tone: Tone,
+    /// The error it reports, for its mend in the reference.
+    pub code: Option<ErrorCode>,
+    /// Its request or answer.
+    pub link: Option<Link>,
+}
+
+/// The log itself.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    rows: VecDeque<Arc<Row>>,
+    bytes: usize,
+    last_id: u64,
+    dropped: u64,
+    kinds: BTreeSet<String>,
+    topics: BTreeSet<String>,
+}
+
+impl Log {
+    /// Adds a row and returns its number. `row.id` is given here.
+    pub fn push(&mut self, mut row: Row) -> u64 {
+        self.last_id += 1;
+        row.id = self.last_id;
+        self.bytes += row.text.len();
+        if !self.kinds.contains(&row.kind) {
+            self.kinds.insert(row.kind.clone());
+        }
+        if let Some(topic) = &row.topic
+            && self.topics.len() < MAX_TOPICS
+            && !self.topics.contains(topic)
+        {
+            self.topics.insert(topic.clone());
+        }
+        self.rows.push_back(Arc::new(row));
+        while self.rows.len() > MAX_ROWS || (self.bytes > MAX_BYTES && self.rows.len() > 1) {
+            if let Some(row) = self.rows.pop_front() {
+                self.bytes -= row.text.len();
+                self.dropped += 1;
+            }
+        }
+        self.last_id
+    }
+
+    /// Notes on a row what answered it, or what it answers. A dropped row stays dropped.
+    pub fn link(&mut self, id: u64, link: Link) {
+        let Some(first) = self.rows.front().map(|row| row.id) else {
+            return;
+        };
+        let place = id.checked_sub(first).and_then(|n| usize::try_from(n).ok());
+        if let Some(row) = place.and_then(|place| self.rows.get_mut(place)) {
+            Arc::make_mut(row).link = Some(link);
+        }
+    }
+
+    /// Forgets the rows, not their numbering.
+    pub fn clear(&mut self) {
+        *self = Self {
+            last_id: self.last_id,
+            ..Self::default()
+        };
+    }
+
+    /// Rows kept now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Rows that fell out since the log was last cleared.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The number of the newest row; 0 before the first.
+    #[must_use]
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// The types seen since the log was last cleared.
+    #[must_use]
+    pub fn kinds(&self) -> &BTreeSet<String> {
+        &self.kinds
+    }
+
+    /// The topics seen since the log was last cleared, up to a hundred.
+    #[must_use]
+    pub fn topics(&self) -> &BTreeSet<String> {
+        &self.topics
+    }
+
+    /// The newest rows that pass the filter, oldest first: at most `limit`, none after `until`.
+    #[must_use]
+    pub fn newest(&self, filter: &Filter, limit: usize, until: u64) -> Vec<Arc<Row>> {
+        let passing = self
+            .rows
+            .iter()
+            .rev()
+            .filter(|row| row.id <= until && filter.passes(row));
+        let mut rows: Vec<_> = passing.take(limit).cloned().collect();
+        rows.reverse();
+        rows
+    }
+}
+
+/// Which rows are shown. An empty text lets everything pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The exact type.
+    pub kind: String,
+    /// The exact topic.
+    pub topic: String,
+}
+
+impl Filter {
+    fn passes(&self, row: &Row) -> bool {
+        (self.kind.is_empty() || self.kind == row.kind)
+            && (self.topic.is_empty() || row.topic.as_deref() == Some(&self.topic))
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.kind.is_empty() && self.topic.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kind: &str, topic: Option<&str>, text: &str) -> Row {
+        Row {
+            id: 0,
+            at: 0.0,
+            way: Way::Received,
+            kind: kind.into(),
+            topic: topic.map(Into::into),
+            text: text.into(),
+            tone: Tone::Plain,
+            code: None,
+            link: None,
+        }
+    }
+
+    fn ids(rows: &[Arc<Row>]) -> Vec<u64> {
+        rows.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn the_oldest_rows_fall_out_and_are_counted() {
+        let mut log = Log::default();
+        for _ in 0..MAX_ROWS + 5 {
+            log.push(row("message", Some("t"), "{}"));
+        }
+        assert_eq!((log.len(), log.dropped()), (MAX_ROWS, 5));
+        let newest = log.newest(&Filter::default(), 2, u64::MAX);
+        let last = log.last_id();
+        assert_eq!(ids(&newest), [last - 1, last]);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut log = Log::default();
+        let big = "x".repeat(MAX_BYTES / 4);
+        for _ in 0..10 {
+            log.push(row("message", None, &big));
+        }
+        assert_eq!((log.len(), log.dropped()), (4, 6));
+    }
+
+    #[test]
+    fn filters_combine_and_find_rows_behind_others() {
+        let mut log = Log::default();
+        log.push(row("ack", Some("a"), "1"));
+        log.push(row("message", Some("a"), "2"));
+        log.push(row("message", Some("b"), "3"));
+        let filter = Filter {
+            kind: "message".into(),
+            topic: "a".into(),
+        };
+        assert_eq!(ids(&log.newest(&filter, 10, u64::MAX)), [2]);
+        assert_eq!(log.kinds().len(), 2);
+        assert_eq!(log.topics().len(), 2);
+    }
+
+    #[test]
+    fn a_paused_view_ends_where_it_was_paused() {
+        let mut log = Log::default();
+        for n in 0..5 {
+            log.push(row("message", None, &n.to_string()));
+        }
+        assert_eq!(ids(&log.newest(&Filter::default(), 2, 3)), [2, 3]);
+    }
+
+    #[test]
+    fn links_survive_drops_and_clearing() {
+        let mut log = Log::default();
+        let first = log.push(row("publish", None, "{}"));
+        log.clear();
+        let link = Link { row: 9, ms: 1.0 };
+        log.link(first, link);
+        let second = log.push(row("publish", None, "{}"));
+        log.link(first, link);
+        log.link(second, link);
+        assert_eq!(second, 2);
+        let rows = log.newest(&Filter::default(), 9, u64::MAX);
+        assert_eq!(rows[0].link, Some(link));
+    }
+}

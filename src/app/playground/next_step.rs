@@ -1,0 +1,97 @@
+//! What a newcomer could do next, in a sentence, and the forms that go with it.
+
+use super::Playground;
+use super::phase::{Phase, explain_close};
+
+/// A sentence and up to three forms to fill in next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NextStep {
+    /// Where things stand and what comes next.
+    pub words: String,
+    /// The forms.
+    pub offers: Vec<Offer>,
+}
+
+/// A type of frame to compose, perhaps with its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// What the button says.
+    pub label: String,
+    /// The type to choose.
+    pub kind: &'static str,
+    /// The topic to fill in.
+    pub topic: Option<String>,
+}
+
+fn offer(label: impl Into<String>, kind: &'static str, topic: Option<&str>) -> Offer {
+    Offer {
+        label: label.into(),
+        kind,
+        topic: topic.map(ToOwned::to_owned),
+    }
+}
+
+impl Playground {
+    /// What comes next.
+    #[must_use]
+    pub fn next_step(&self) -> NextStep {
+        let (words, offers) = match &self.phase {
+            Phase::Disconnected => (
+                "Pick an endpoint and press Connect. Then send setup, subscribe and publish."
+                    .into(),
+                Vec::new(),
+            ),
+            Phase::Connecting => ("Opening the WebSocket…".into(), Vec::new()),
+            Phase::Connected if self.requests.awaits_ready() => {
+                ("Waiting for ready…".into(), Vec::new())
+            }
+            Phase::Connected => (
+                "The socket is open. Say who you are: send setup with a token.".into(),
+                vec![offer("Fill in setup", "setup", None)],
+            ),
+            Phase::Ready { .. } => self.when_ready(),
+            Phase::Closed { code, reason } => self.when_closed(*code, reason),
+        };
+        NextStep { words, offers }
+    }
+
+    fn when_ready(&self) -> (String, Vec<Offer>) {
+        let Some(topic) = self.topics.keys().next() else {
+            return (
+                "You are set up. Subscribe to a topic to receive its messages.".into(),
+                vec![
+                    offer("Subscribe to a topic", "subscribe", None),
+                    offer("Publish", "publish", None),
+                ],
+            );
+        };
+        let publish = offer(format!("Publish to {topic}"), "publish", Some(topic));
+        let names: Vec<_> = self.topics.keys().take(3).map(String::as_str).collect();
+        let more = match self.topics.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = names.join(", ");
+        if self.published {
+            let words = format!(
+                "Listening to {names}{more}. Tick Keep ID and publish again to see a duplicate, or open this page twice."
+            );
+            let stop = offer(format!("Leave {topic}"), "unsubscribe", Some(topic));
+            (words, vec![publish, stop])
+        } else {
+            let words =
+                format!("Listening to {names}{more}. Publish a message and watch it arrive.");
+            (words, vec![publish])
+        }
+    }
+
+    fn when_closed(&self, code: u16, reason: &str) -> (String, Vec<Offer>) {
+        let words = explain_close(code, reason);
+        let offers = if self.session_id.is_empty() || code == 4001 {
+            Vec::new()
+        } else {
+            vec![offer("Fill in resume", "resume", None)]
+        };
+        (words, offers)
+    }
+}

@@ -1,0 +1,161 @@
+use super::*;
+
+const SETUP: &str = r#"{"type":"setup","token":"ada","topics":["prices"]}"#;
+const SUBSCRIBED: &str = r#"{"type":"subscribed","topic":"prices","seqNo":4,"epoch":"e1"}"#;
+const READY: &str = r#"{"type":"ready","sessionId":"s-1","resumed":false,"userId":"ada"}"#;
+const PUBLISH: &str = r#"{"type":"publish","topic":"prices","messageId":"m","payload":1}"#;
+const MESSAGE: &str = r#"{"type":"message","topic":"prices","seqNo":5,"messageId":"m","data":1}"#;
+
+fn sent(text: &str) -> Event {
+    Event::Sent(text.into())
+}
+
+fn received(text: &str) -> Event {
+    Event::Received(text.into())
+}
+
+fn opening() -> Event {
+    Event::Opening {
+        url: "ws://h/ws".into(),
+    }
+}
+
+fn closed(code: u16) -> Event {
+    Event::Closed {
+        code,
+        reason: String::new(),
+    }
+}
+
+/// Plays events one millisecond apart.
+fn play(events: impl IntoIterator<Item = Event>) -> Playground {
+    let mut playground = Playground::default();
+    let mut at = 0.0;
+    for event in events {
+        playground.apply(at, event);
+        at += 1.0;
+    }
+    playground
+}
+
+fn rows(playground: &Playground) -> Vec<std::sync::Arc<Row>> {
+    playground
+        .log()
+        .newest(&log::Filter::default(), 100, u64::MAX)
+}
+
+#[test]
+fn the_states_follow_the_connection() {
+    let tour = [
+        (opening(), "connecting"),
+        (Event::Opened, "connected"),
+        (sent(SETUP), "connected"),
+        (received(SUBSCRIBED), "connected"),
+        (received(READY), "ready"),
+        (closed(4100), "closed"),
+        (opening(), "connecting"),
+    ];
+    let mut playground = Playground::default();
+    assert_eq!(playground.phase().name(), "disconnected");
+    for (event, expected) in tour {
+        playground.apply(0.0, event);
+        assert_eq!(playground.phase().name(), expected);
+        assert!(!playground.next_step().words.is_empty());
+    }
+}
+
+#[test]
+fn an_answer_names_its_request_and_the_time_it_took() {
+    let playground = play([
+        opening(),
+        Event::Opened,
+        sent(SETUP),
+        received(SUBSCRIBED),
+        received(READY),
+    ]);
+    let rows = rows(&playground);
+    assert_eq!(rows[3].link, Some(Link { row: 3, ms: 1.0 }));
+    assert_eq!(rows[4].link, Some(Link { row: 3, ms: 2.0 }));
+    assert_eq!(rows[2].link, Some(Link { row: 5, ms: 2.0 }));
+}
+
+#[test]
+fn the_page_knows_its_place_in_each_topic() {
+    let mut playground = play([
+        opening(),
+        Event::Opened,
+        sent(SETUP),
+        received(SUBSCRIBED),
+        received(READY),
+    ]);
+    playground.apply(9.0, received(MESSAGE));
+    let standing = Standing {
+        seq_no: 5,
+        epoch: "e1".into(),
+    };
+    assert_eq!(playground.topics().get("prices"), Some(&standing));
+    playground.apply(9.0, closed(1006));
+    assert_eq!(playground.topics().len(), 1, "kept for resume");
+    assert_eq!(playground.next_step().offers[0].kind, "resume");
+    playground.apply(9.0, received(r#"{"type":"unsubscribed","topic":"prices"}"#));
+    assert!(playground.topics().is_empty());
+}
+
+#[test]
+fn the_next_step_leads_through_the_tour() {
+    let mut playground = play([opening(), Event::Opened]);
+    assert_eq!(playground.next_step().offers[0].kind, "setup");
+    playground.apply(0.0, sent(SETUP));
+    assert!(playground.next_step().offers.is_empty());
+    playground.apply(0.0, received(SUBSCRIBED));
+    playground.apply(0.0, received(READY));
+    let offer = &playground.next_step().offers[0];
+    assert_eq!(
+        (offer.kind, offer.topic.as_deref()),
+        ("publish", Some("prices"))
+    );
+    playground.apply(0.0, sent(PUBLISH));
+    assert!(playground.next_step().words.contains("duplicate"));
+}
+
+#[test]
+fn what_is_no_frame_is_logged_all_the_same() {
+    let playground = play([opening(), Event::Opened, sent("{nope"), received("<b>?")]);
+    let rows = rows(&playground);
+    assert_eq!(
+        (rows[2].kind.as_str(), &*rows[2].text),
+        ("bad frame", "{nope")
+    );
+    assert_eq!((rows[3].tone, &*rows[3].text), (Tone::Trouble, "<b>?"));
+}
+
+#[test]
+fn a_close_is_explained_in_the_log() {
+    let playground = play([opening(), Event::Opened, closed(4001)]);
+    let last = rows(&playground).pop().unwrap();
+    assert_eq!(last.kind, "closed");
+    assert!(last.text.contains("The token was refused."));
+}
+
+#[test]
+fn a_flood_is_noticed() {
+    let mut playground = play([opening(), Event::Opened]);
+    playground.apply_all((0..100).map(|_| (0.0, received(MESSAGE))));
+    assert!(playground.flooded());
+    playground.apply_all([(0.0, received(MESSAGE))]);
+    assert!(!playground.flooded());
+}
+
+#[test]
+fn a_new_connection_owes_no_answers_of_the_old_one() {
+    let playground = play([
+        opening(),
+        Event::Opened,
+        sent(PUBLISH),
+        closed(1006),
+        opening(),
+        Event::Opened,
+        received(r#"{"type":"ack","messageId":"m","status":"ok"}"#),
+    ]);
+    assert_eq!(rows(&playground).pop().unwrap().link, None);
+}

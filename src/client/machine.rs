@@ -1,0 +1,499 @@
+//! The life of a socket across connections, as a pure state machine: what to send, what to tell
+//! the program, when to connect again. It knows no socket and no clock; `now` is the time since
+//! any fixed moment.
+//!
+//! Duty of the caller: after each [`Machine::handle`] drain [`Machine::poll_output`], then wait
+//! for the next input or for [`Machine::deadline`], whichever comes first.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::protocol::message::{TokenOnly, TopicOnly};
+use crate::protocol::{
+    ClientMessage, CloseCode, ErrorCode, ErrorFrame, Ready, Reconnect, ServerMessage, Setup,
+    Subscribe, decode_server, encode_client,
+};
+
+use super::event::{self, Event};
+use super::handle::PublishError;
+use super::options::Options;
+use super::port::{Command, Ending, Input, Output};
+use super::publishes::Publishes;
+use super::topics::Topic;
+
+/// How long opening the WebSocket, and then `setup`, may take.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the peer may take to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// After this long without a frame a `ping` asks whether the gateway is still there.
+const IDLE: Duration = Duration::from_secs(25);
+/// How long the answer to that may take.
+const PONG_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection must have been ready to count as a success for the backoff.
+const STABLE: Duration = Duration::from_secs(10);
+/// The pause before a topic is asked for again that could not be subscribed for the moment.
+const TOPIC_RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Opening,
+    SettingUp,
+    /// Ready, or simply open in manual mode.
+    Ready {
+        since: Duration,
+    },
+    Closing,
+    Waiting,
+    Ended,
+}
+
+pub(super) struct Machine<T> {
+    options: Options,
+    link: Link,
+    /// When the current link state has lasted too long, or the wait is over.
+    link_deadline: Option<Duration>,
+    /// When topics that were refused for the moment are asked for again.
+    topics_deadline: Option<Duration>,
+    /// Whether a `ping` of ours waits for any sign of life.
+    pinged: bool,
+    /// Pings of ours whose `pong` has not come.
+    own_pings: u32,
+    /// Attempts since the last stable connection.
+    attempt: u32,
+    /// Topics for the first `setup`, in the program's order.
+    first_topics: Vec<String>,
+    topics: BTreeMap<String, Topic>,
+    publishes: Publishes<T>,
+    outputs: VecDeque<Output<T>>,
+}
+
+impl<T> Machine<T> {
+    /// A machine that wants to connect at `now`.
+    pub(super) fn new(now: Duration, mut options: Options) -> Self {
+        let first_topics = std::mem::take(&mut options.topics);
+        let topics = first_topics
+            .iter()
+            .map(|t| (t.clone(), Topic::default()))
+            .collect();
+        let mut machine = Self {
+            options,
+            link: Link::Opening,
+            link_deadline: None,
+            topics_deadline: None,
+            pinged: false,
+            own_pings: 0,
+            attempt: 0,
+            first_topics,
+            topics,
+            publishes: Publishes::default(),
+            outputs: VecDeque::new(),
+        };
+        machine.connect(now);
+        machine
+    }
+
+    /// The next thing to do, if there is one.
+    pub(super) fn poll_output(&mut self) -> Option<Output<T>> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match (self.link_deadline, self.topics_deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Takes in what happened.
+    pub(super) fn handle(&mut self, now: Duration, input: Input<'_, T>) {
+        match input {
+            Input::Opened => self.opened(now),
+            Input::Text(text) => self.text(now, text),
+            Input::Binary(bytes) => self.tell(Event::Binary(bytes)),
+            Input::Closed { ending, random } => self.closed(now, ending, random),
+            Input::Command(command) => self.command(now, command),
+            Input::Tick => self.tick(now),
+            Input::Abandoned => self.close(now, 1000, String::new()),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn send_text(&mut self, text: String) {
+        if self.options.trace {
+            self.tell(Event::Sent(text.clone()));
+        }
+        self.outputs.push_back(Output::Send(text));
+    }
+
+    fn send(&mut self, message: &ClientMessage<'_>) {
+        self.send_text(encode_client(message));
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self.link, Link::Ready { .. })
+    }
+
+    fn connect(&mut self, now: Duration) {
+        self.link = Link::Opening;
+        self.link_deadline = Some(now + SETUP_TIMEOUT);
+        self.outputs.push_back(Output::Connect);
+    }
+
+    fn opened(&mut self, now: Duration) {
+        if self.link != Link::Opening {
+            return;
+        }
+        self.tell(Event::Opened);
+        if self.options.manual {
+            self.link = Link::Ready { since: now };
+            self.link_deadline = None;
+            return;
+        }
+        self.link = Link::SettingUp;
+        self.link_deadline = Some(now + SETUP_TIMEOUT);
+        let topics = std::mem::take(&mut self.first_topics);
+        for topic in &topics {
+            if let Some(state) = self.topics.get_mut(topic) {
+                state.ask();
+            }
+        }
+        let token = self.options.token.clone();
+        self.send(&ClientMessage::Setup(Setup {
+            token: token.expose().into(),
+            topics: topics.into_iter().map(Into::into).collect(),
+            qos: None,
+        }));
+    }
+
+    fn text(&mut self, now: Duration, text: &str) {
+        if self.options.trace {
+            self.tell(Event::Received(text.to_owned()));
+        }
+        self.alive(now);
+        match decode_server(text) {
+            Err(error) => self.tell(Event::Undecodable(error)),
+            Ok(ServerMessage::Ack(ack)) => {
+                let Event::Acked(ack) = event::from_frame(ServerMessage::Ack(ack)) else {
+                    return;
+                };
+                match self.publishes.take(&ack.message_id) {
+                    Some(answer) => self.outputs.push_back(Output::Answer(answer, Ok(ack))),
+                    None => self.tell(Event::Acked(ack)),
+                }
+            }
+            Ok(frame) => self.frame(now, event::from_frame(frame)),
+        }
+    }
+
+    fn frame(&mut self, now: Duration, event: Event) {
+        match event {
+            Event::Error(error) => self.refused(now, error),
+            event if self.options.manual => self.tell(event),
+            Event::Ready(ready) => self.ready(now, ready),
+            Event::Subscribed(frame) => {
+                let mut events = Vec::new();
+                self.topics
+                    .entry(frame.topic.clone().into_owned())
+                    .or_default()
+                    .subscribed(frame, &mut events);
+                self.outputs.extend(events.into_iter().map(Output::Event));
+            }
+            Event::Message(message) => {
+                let mut events = Vec::new();
+                if let Some(state) = self.topics.get_mut(&message.topic) {
+                    state.message(message, &mut events);
+                }
+                self.outputs.extend(events.into_iter().map(Output::Event));
+            }
+            Event::Unsubscribed { topic } => {
+                // Not when it was asked for again since: then `subscribed` follows.
+                if self
+                    .topics
+                    .get(&topic)
+                    .is_some_and(|state| !state.awaits_answer())
+                {
+                    self.topics.remove(&topic);
+                }
+                self.tell(Event::Unsubscribed { topic });
+            }
+            // Our own pings are nobody else's business.
+            Event::Pong if self.own_pings > 0 => self.own_pings -= 1,
+            event => self.tell(event),
+        }
+    }
+
+    /// Any frame shows that the gateway lives.
+    fn alive(&mut self, now: Duration) {
+        if self.is_ready() && !self.options.manual {
+            self.pinged = false;
+            self.link_deadline = Some(now + IDLE);
+        }
+    }
+
+    fn ready(&mut self, now: Duration, ready: Ready<'static>) {
+        self.tell(Event::Ready(ready));
+        if self.link != Link::SettingUp {
+            return; // the answer to `refresh`
+        }
+        self.link = Link::Ready { since: now };
+        self.own_pings = 0;
+        self.alive(now);
+        self.ask_for_topics();
+        for text in self.publishes.texts() {
+            self.send_text(text);
+        }
+    }
+
+    /// Asks for every topic that this connection does not have yet, from its own position.
+    fn ask_for_topics(&mut self) {
+        self.topics_deadline = None;
+        let unasked: Vec<String> = self
+            .topics
+            .iter()
+            .filter(|(_, state)| state.is_unasked())
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        for topic in unasked {
+            self.ask_for(&topic);
+        }
+    }
+
+    fn ask_for(&mut self, topic: &str) {
+        let Some(state) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let position = state.ask().cloned();
+        let (epoch, last_seq) = position.map(|p| (p.epoch, p.seq_no)).unzip();
+        self.send(&ClientMessage::Subscribe(Subscribe {
+            topic: topic.into(),
+            last_seq,
+            epoch: epoch.filter(|e| !e.is_empty()).map(Into::into),
+            qos: None,
+        }));
+    }
+
+    fn refused(&mut self, now: Duration, error: ErrorFrame<'static>) {
+        if let Some(id) = &error.message_id
+            && let Some(to) = self.publishes.take(id)
+        {
+            let answer = Err(PublishError::Refused(error));
+            self.outputs.push_back(Output::Answer(to, answer));
+            return;
+        }
+        if error.message_id.is_none()
+            && let Some(topic) = error.topic.as_deref()
+            && let Some(state) = self.topics.get_mut(topic)
+        {
+            if state.awaits_answer() && error.retryable {
+                state.unask();
+                self.topics_deadline = Some(now + TOPIC_RETRY);
+            } else if state.awaits_answer() || error.code == ErrorCode::AclDenied {
+                self.topics.remove(topic);
+            }
+        }
+        self.tell(Event::Error(error));
+    }
+
+    fn command(&mut self, now: Duration, command: Command<T>) {
+        match command {
+            Command::Publish {
+                message_id,
+                text,
+                answer,
+            } => self.publish(message_id, text, answer),
+            Command::Subscribe(topic) => self.subscribe(topic),
+            Command::Unsubscribe(topic) => self.unsubscribe(topic),
+            Command::Refresh(token) => {
+                self.options.token = token;
+                if self.is_ready() {
+                    let token = self.options.token.clone();
+                    self.send(&ClientMessage::Refresh(TokenOnly {
+                        token: token.expose().into(),
+                    }));
+                }
+            }
+            Command::Raw(text) => {
+                if matches!(self.link, Link::SettingUp | Link::Ready { .. }) {
+                    self.send_text(text);
+                }
+            }
+            Command::Close { code, reason } => self.close(now, code, reason),
+        }
+    }
+
+    fn publish(&mut self, message_id: String, text: String, answer: T) {
+        let late = matches!(self.link, Link::Closing | Link::Ended)
+            || (self.options.manual && !self.is_ready());
+        if late {
+            let closed = Err(PublishError::Closed);
+            self.outputs.push_back(Output::Answer(answer, closed));
+            return;
+        }
+        let now = self.is_ready().then(|| text.clone());
+        match self.publishes.add(message_id, text, answer) {
+            Err(answer) => {
+                let full = Err(PublishError::Full);
+                self.outputs.push_back(Output::Answer(answer, full));
+            }
+            Ok(()) => now.into_iter().for_each(|text| self.send_text(text)),
+        }
+    }
+
+    fn subscribe(&mut self, topic: String) {
+        if self.options.manual {
+            if self.is_ready() {
+                self.send(&ClientMessage::Subscribe(Subscribe {
+                    topic: topic.into(),
+                    last_seq: None,
+                    epoch: None,
+                    qos: None,
+                }));
+            }
+            return;
+        }
+        let state = self.topics.entry(topic.clone()).or_default();
+        if state.is_leaving() {
+            *state = Topic::default();
+        }
+        if state.is_unasked() && self.is_ready() {
+            self.ask_for(&topic);
+        }
+    }
+
+    fn unsubscribe(&mut self, topic: String) {
+        self.first_topics.retain(|t| *t != topic);
+        if self.is_ready() || self.link == Link::SettingUp {
+            if let Some(state) = self.topics.get_mut(&topic) {
+                state.leave();
+            }
+            self.send(&ClientMessage::Unsubscribe(TopicOnly {
+                topic: topic.into(),
+            }));
+        } else if self.topics.remove(&topic).is_some() {
+            self.tell(Event::Unsubscribed { topic });
+        }
+    }
+
+    fn close(&mut self, now: Duration, code: u16, reason: String) {
+        match self.link {
+            Link::Closing | Link::Ended => {}
+            Link::Waiting => {
+                let ending = Ending {
+                    code,
+                    reason,
+                    was_clean: true,
+                    retry: false,
+                };
+                self.closed(now, ending, 0);
+            }
+            Link::Opening => {
+                self.link = Link::Closing;
+                self.link_deadline = None;
+                self.outputs
+                    .push_back(Output::Abort("closed before it was open"));
+            }
+            Link::SettingUp | Link::Ready { .. } => {
+                self.link = Link::Closing;
+                self.link_deadline = Some(now + CLOSE_TIMEOUT);
+                self.topics_deadline = None;
+                self.outputs.push_back(Output::Close { code, reason });
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Duration) {
+        if self.topics_deadline.is_some_and(|at| at <= now) {
+            self.topics_deadline = None;
+            if self.is_ready() {
+                self.ask_for_topics();
+            }
+        }
+        if self.link_deadline.is_none_or(|at| at > now) {
+            return;
+        }
+        self.link_deadline = None;
+        let abort = match self.link {
+            Link::Waiting => return self.connect(now),
+            Link::Ready { .. } if !self.pinged => {
+                self.pinged = true;
+                self.own_pings += 1;
+                self.link_deadline = Some(now + PONG_TIMEOUT);
+                return self.send(&ClientMessage::Ping);
+            }
+            Link::Ready { .. } => "the gateway no longer answers",
+            Link::Opening => "opening the socket took too long",
+            Link::SettingUp => "setup took too long",
+            Link::Closing => "the close was not answered in time",
+            Link::Ended => return,
+        };
+        self.outputs.push_back(Output::Abort(abort));
+    }
+
+    fn closed(&mut self, now: Duration, ending: Ending, random: u64) {
+        if self.link == Link::Ended {
+            return;
+        }
+        let asked_to = self.link == Link::Closing;
+        let stable = matches!(self.link, Link::Ready { since } if now >= since + STABLE);
+        if stable {
+            self.attempt = 0;
+        }
+        self.topics_deadline = None;
+        self.topics.retain(|_, state| !state.is_leaving());
+        for state in self.topics.values_mut() {
+            state.cut();
+        }
+        let reconnect_in = match (self.options.reconnect, advice(ending.code)) {
+            _ if asked_to || self.options.manual || !ending.retry => None,
+            (None, _) | (_, Reconnect::Never) => None,
+            // At once only after a stable connection: a gateway that closes each time at once
+            // must not be hammered.
+            (Some(_), Reconnect::Now) if stable => Some(Duration::ZERO),
+            (Some(backoff), _) => Some(backoff.delay(self.attempt, random)),
+        };
+        self.attempt = self.attempt.saturating_add(1);
+        self.link = if reconnect_in.is_some() {
+            Link::Waiting
+        } else {
+            Link::Ended
+        };
+        self.link_deadline = reconnect_in.map(|wait| now + wait);
+        self.tell(Event::Closed {
+            code: ending.code,
+            reason: ending.reason,
+            was_clean: ending.was_clean,
+            reconnect_in,
+        });
+        if reconnect_in.is_none() {
+            for answer in self.publishes.take_all() {
+                let closed = Err(PublishError::Closed);
+                self.outputs.push_back(Output::Answer(answer, closed));
+            }
+            self.outputs.push_back(Output::Done);
+        }
+    }
+}
+
+/// What a close code says about connecting again. Codes that are not in the gateway's table:
+/// 40xx, 41xx and 42xx by their second digit; the others come from networks and proxies.
+fn advice(code: u16) -> Reconnect {
+    match (CloseCode::from_code(code), code / 100) {
+        (Some(known), _) => known.reconnect(),
+        (None, 40) => Reconnect::Never,
+        (None, 42) => Reconnect::Now,
+        (None, _) => Reconnect::Backoff,
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "machine_properties.rs"]
+mod properties;

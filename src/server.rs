@@ -1,0 +1,1 @@
+//! Started, drained, stopped.
