@@ -5,8 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer as _};
 use utoipa::ToSchema;
 
 use crate::auth::{Grants, Principal};
@@ -67,11 +66,7 @@ pub(super) async fn publish(
     origin::refuse_cross_site(&headers)?;
     origin::check(&headers, &state.allowed_origins)?;
     let topic = topic_of(topic)?;
-    let fields: Map<String, Value> = fields
-        .into_iter()
-        .map(|(name, value)| (name, Value::String(value)))
-        .collect();
-    let payload = Value::Object(fields).to_string();
+    let payload = object(&fields)?;
     if payload.len() > state.max_message_bytes {
         let text = format!("a message has at most {} bytes", state.max_message_bytes);
         return Err(Refusal::new(ErrorCode::LimitExceeded, text).into());
@@ -106,6 +101,20 @@ pub(super) async fn publish(
         .headers_mut()
         .insert(header::CACHE_CONTROL, no_store);
     Ok(response)
+}
+
+/// The fields as a JSON object of strings, in their order; of fields with one name the last counts.
+fn object(fields: &[(String, String)]) -> Result<String, Refusal> {
+    let mut out = Vec::new();
+    let members = fields.iter().enumerate().filter(|(at, (name, _))| {
+        let later = &fields[at + 1..];
+        !later.iter().any(|(other, _)| other == name)
+    });
+    let members = members.map(|(_, (name, value))| (name, value));
+    let written = serde_json::Serializer::new(&mut out).collect_map(members);
+    let internal = |_| Refusal::new(ErrorCode::Internal, "the fields cannot be written");
+    written.map_err(internal)?;
+    String::from_utf8(out).map_err(|_| Refusal::new(ErrorCode::Internal, "not UTF-8"))
 }
 
 /// The topic in a path, percent-decoded.
