@@ -5,21 +5,22 @@
 //! Duty of the caller: after each [`Machine::handle`] drain [`Machine::poll_output`], then wait
 //! for the next input or for [`Machine::deadline`], whichever comes first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::protocol::message::{TokenOnly, TopicOnly};
 use crate::protocol::{
-    ClientMessage, CloseCode, ErrorCode, ErrorFrame, Ready, Reconnect, ServerMessage, Setup,
-    Subscribe, decode_server, encode_client,
+    ClientMessage, ErrorCode, ErrorFrame, Ready, ServerMessage, Setup, Subscribe, decode_server,
+    encode_client,
 };
 
+use super::backoff::Attempts;
 use super::event::{self, Event};
 use super::handle::PublishError;
 use super::options::Options;
 use super::port::{Command, Ending, Input, Output};
 use super::publishes::Publishes;
-use super::topics::Topic;
+use super::topics::Topics;
 
 /// How long opening the WebSocket, and then `setup`, may take.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,8 +30,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(25);
 /// How long the answer to that may take.
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection must have been ready to count as a success for the backoff.
-const STABLE: Duration = Duration::from_secs(10);
 /// The pause before a topic is asked for again that could not be subscribed for the moment.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
 
@@ -58,11 +57,10 @@ pub(super) struct Machine<T> {
     pinged: bool,
     /// Pings of ours whose `pong` has not come.
     own_pings: u32,
-    /// Attempts since the last stable connection.
-    attempt: u32,
+    attempts: Attempts,
     /// Topics for the first `setup`, in the program's order.
     first_topics: Vec<String>,
-    topics: BTreeMap<String, Topic>,
+    topics: Topics,
     publishes: Publishes<T>,
     outputs: VecDeque<Output<T>>,
 }
@@ -71,10 +69,7 @@ impl<T> Machine<T> {
     /// A machine that wants to connect at `now`.
     pub(super) fn new(now: Duration, mut options: Options) -> Self {
         let first_topics = std::mem::take(&mut options.topics);
-        let topics = first_topics
-            .iter()
-            .map(|t| (t.clone(), Topic::default()))
-            .collect();
+        let topics = first_topics.iter().cloned().collect();
         let mut machine = Self {
             options,
             link: Link::Opening,
@@ -82,7 +77,7 @@ impl<T> Machine<T> {
             topics_deadline: None,
             pinged: false,
             own_pings: 0,
-            attempt: 0,
+            attempts: Attempts::default(),
             first_topics,
             topics,
             publishes: Publishes::default(),
@@ -195,25 +190,18 @@ impl<T> Machine<T> {
             event if self.options.manual => self.tell(event),
             Event::Ready(ready) => self.ready(now, ready),
             Event::Subscribed(frame) => {
-                let mut events = Vec::new();
-                self.topics
-                    .entry(frame.topic.clone().into_owned())
-                    .or_default()
-                    .subscribed(frame, &mut events);
+                let events = self.topics.subscribed(frame);
                 self.outputs.extend(events.into_iter().map(Output::Event));
             }
             Event::Message(message) => {
-                let mut events = Vec::new();
-                if let Some(state) = self.topics.get_mut(&message.topic) {
-                    state.message(message, &mut events);
-                }
+                let events = self.topics.message(message);
                 self.outputs.extend(events.into_iter().map(Output::Event));
             }
             Event::Unsubscribed { topic } => {
                 // Not when it was asked for again since: then `subscribed` follows.
                 if self
                     .topics
-                    .get(&topic)
+                    .get_mut(&topic)
                     .is_some_and(|state| !state.awaits_answer())
                 {
                     self.topics.remove(&topic);
@@ -251,13 +239,7 @@ impl<T> Machine<T> {
     /// Asks for every topic that this connection does not have yet, from its own position.
     fn ask_for_topics(&mut self) {
         self.topics_deadline = None;
-        let unasked: Vec<String> = self
-            .topics
-            .iter()
-            .filter(|(_, state)| state.is_unasked())
-            .map(|(topic, _)| topic.clone())
-            .collect();
-        for topic in unasked {
+        for topic in self.topics.unasked() {
             self.ask_for(&topic);
         }
     }
@@ -355,11 +337,7 @@ impl<T> Machine<T> {
             }
             return;
         }
-        let state = self.topics.entry(topic.clone()).or_default();
-        if state.is_leaving() {
-            *state = Topic::default();
-        }
-        if state.is_unasked() && self.is_ready() {
+        if self.topics.want(&topic) && self.is_ready() {
             self.ask_for(&topic);
         }
     }
@@ -373,7 +351,7 @@ impl<T> Machine<T> {
             self.send(&ClientMessage::Unsubscribe(TopicOnly {
                 topic: topic.into(),
             }));
-        } else if self.topics.remove(&topic).is_some() {
+        } else if self.topics.remove(&topic) {
             self.tell(Event::Unsubscribed { topic });
         }
     }
@@ -438,24 +416,18 @@ impl<T> Machine<T> {
             return;
         }
         let asked_to = self.link == Link::Closing;
-        let stable = matches!(self.link, Link::Ready { since } if now >= since + STABLE);
-        if stable {
-            self.attempt = 0;
-        }
-        self.topics_deadline = None;
-        self.topics.retain(|_, state| !state.is_leaving());
-        for state in self.topics.values_mut() {
-            state.cut();
-        }
-        let reconnect_in = match (self.options.reconnect, advice(ending.code)) {
-            _ if asked_to || self.options.manual || !ending.retry => None,
-            (None, _) | (_, Reconnect::Never) => None,
-            // At once only after a stable connection: a gateway that closes each time at once
-            // must not be hammered.
-            (Some(_), Reconnect::Now) if stable => Some(Duration::ZERO),
-            (Some(backoff), _) => Some(backoff.delay(self.attempt, random)),
+        let ready_for = match self.link {
+            Link::Ready { since } => now.saturating_sub(since),
+            _ => Duration::ZERO,
         };
-        self.attempt = self.attempt.saturating_add(1);
+        self.topics_deadline = None;
+        self.topics.cut();
+        let reconnect_in = match self.options.reconnect {
+            Some(backoff) if !asked_to && !self.options.manual && ending.retry => {
+                self.attempts.next(&backoff, ending.code, ready_for, random)
+            }
+            _ => None,
+        };
         self.link = if reconnect_in.is_some() {
             Link::Waiting
         } else {
@@ -475,17 +447,6 @@ impl<T> Machine<T> {
             }
             self.outputs.push_back(Output::Done);
         }
-    }
-}
-
-/// What a close code says about connecting again. Codes that are not in the gateway's table:
-/// 40xx, 41xx and 42xx by their second digit; the others come from networks and proxies.
-fn advice(code: u16) -> Reconnect {
-    match (CloseCode::from_code(code), code / 100) {
-        (Some(known), _) => known.reconnect(),
-        (None, 40) => Reconnect::Never,
-        (None, 42) => Reconnect::Now,
-        (None, _) => Reconnect::Backoff,
     }
 }
 

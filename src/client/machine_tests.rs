@@ -1,5 +1,6 @@
 use super::*;
 use crate::client::Backoff;
+use crate::client::backoff::STABLE;
 use crate::client::publishes::MAX_WAITING;
 use crate::protocol::Token;
 
