@@ -1,10 +1,26 @@
 //! Micro Socket: a WebSocket pub/sub gateway with a playground, in one crate.
 //!
-//! The rooms in reading order; each names only rooms above it, except where its own text says so.
+//! The rooms in reading order. A room names only rooms that its own `Uses:` line lists; a test reads
+//! those lines.
 //!
 //! * [`protocol`]: the wire language, shared by gateway, page and client. Pure.
+//! * [`websocket`]: RFC 6455 frames and messages. Pure.
+//! * [`session`]: one connection's life as a state machine. Pure.
+//! * [`backbone`]: numbers, deduplicates, remembers and replays messages.
+//! * [`hub`]: who listens to what on this node.
+//! * [`auth`]: who a token stands for, and what they may do.
+//! * [`gateway`]: the conductor; every publish and subscribe of every way in goes through it.
+//! * [`transport`]: where a session meets a socket.
+//! * [`http`]: every route on one screen, and what answers it.
+//! * [`server`]: all of it started, drained and stopped.
 //! * [`client`]: the Rust client, native and in the browser.
-//! * `app`: the page at `/docs`.
+//! * [`app`]: the page at `/docs`.
+//!
+//! One `publish` frame: a shard of [`transport`] reads it, [`websocket`] unmasks it, [`protocol`]
+//! decodes it, [`session`] checks it, [`gateway`] asks the ACL, [`backbone`] numbers and encodes it
+//! once and hands it to [`hub`], which puts it into the inbox of each shard with a subscriber. At the
+//! end of its turn a shard writes each socket that has something to get once. The `ack` goes the same
+//! way back.
 
 pub mod protocol;
 
@@ -15,9 +31,29 @@ pub mod client;
 pub mod app;
 
 #[cfg(feature = "ssr")]
+pub mod auth;
+#[cfg(feature = "ssr")]
+pub mod backbone;
+#[cfg(feature = "ssr")]
 pub mod config;
 #[cfg(feature = "ssr")]
+pub mod gateway;
+#[cfg(feature = "ssr")]
+pub mod http;
+#[cfg(feature = "ssr")]
+pub mod hub;
+#[cfg(feature = "ssr")]
+pub mod metrics;
+#[cfg(feature = "ssr")]
+pub mod server;
+#[cfg(feature = "ssr")]
+pub mod session;
+#[cfg(feature = "ssr")]
 pub mod telemetry;
+#[cfg(feature = "ssr")]
+pub mod transport;
+#[cfg(feature = "ssr")]
+pub mod websocket;
 
 /// Where the browser comes in: brings the page that the server rendered to life.
 #[cfg(feature = "hydrate")]

@@ -1,1 +1,75 @@
-fn main() {}
+//! The binary: settings, logs, the gateway, and its end.
+
+use std::process::ExitCode;
+
+use micro_socket::config::{self, Settings};
+use micro_socket::server::Server;
+use micro_socket::telemetry;
+
+fn main() -> ExitCode {
+    let settings = match config::parse() {
+        Ok(settings) => settings,
+        Err(exit) => return exit.print(),
+    };
+    telemetry::init(&settings);
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime.and_then(|runtime| runtime.block_on(serve(&settings))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("micro-socket: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: &Settings) -> std::io::Result<()> {
+    let mut stop = Box::pin(stop_signal()?);
+    let server = Server::start(settings)?;
+    announce(server.addr);
+    stop.as_mut().await;
+    tracing::info!("going away");
+    server.drain().await;
+    tracing::info!("gone");
+    Ok(())
+}
+
+/// Ready at the first Ctrl-C or SIGTERM.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ready at Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the command line's own answer: where to go"
+)]
+fn announce(addr: std::net::SocketAddr) {
+    println!(
+        "micro-socket {} listens on {addr}",
+        env!("CARGO_PKG_VERSION")
+    );
+    println!("  playground  http://{addr}/docs");
+    println!("  WebSocket   ws://{addr}/ws  and  ws://{addr}/ws/sub/{{topic}}");
+    println!("  HTTP API    http://{addr}/openapi");
+}

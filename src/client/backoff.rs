@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::protocol::{CloseCode, Reconnect};
+
+/// How long a connection must have been ready to count as a success.
+pub(super) const STABLE: Duration = Duration::from_secs(10);
+
 /// Exponential backoff with full jitter: a random wait between nothing and a window that doubles
 /// with every attempt, so that clients cut off together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,47 @@ impl Backoff {
         // The high half of the product scales `random` to the window without a modulo's bias.
         let wait = (nanos * u128::from(random)) >> 64;
         Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
+    }
+}
+
+/// Counts the attempts since the last stable connection.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(u32);
+
+impl Attempts {
+    /// The wait before the next attempt after a close with this code of a connection that was
+    /// ready for that long; `None` when another would end the same way.
+    pub(super) fn next(
+        &mut self,
+        backoff: &Backoff,
+        code: u16,
+        ready_for: Duration,
+        random: u64,
+    ) -> Option<Duration> {
+        let stable = ready_for >= STABLE;
+        if stable {
+            self.0 = 0;
+        }
+        let wait = match advice(code) {
+            Reconnect::Never => return None,
+            // At once only after a stable connection: a gateway that closes each time at once
+            // must not be hammered.
+            Reconnect::Now if stable => Duration::ZERO,
+            Reconnect::Now | Reconnect::Backoff => backoff.delay(self.0, random),
+        };
+        self.0 = self.0.saturating_add(1);
+        Some(wait)
+    }
+}
+
+/// What a close code says about connecting again. Codes that are not in the gateway's table:
+/// 40xx, 41xx and 42xx by their second digit; the others come from networks and proxies.
+fn advice(code: u16) -> Reconnect {
+    match (CloseCode::from_code(code), code / 100) {
+        (Some(known), _) => known.reconnect(),
+        (None, 40) => Reconnect::Never,
+        (None, 42) => Reconnect::Now,
+        (None, _) => Reconnect::Backoff,
     }
 }
 

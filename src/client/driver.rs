@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use super::event::Event;
 use super::handle::{Answer, Shared};
-use super::machine::{Ending, Input, Machine, Output};
+use super::machine::Machine;
 use super::options::Options;
 use super::platform::{self, Clock, Sleep, Wire};
+use super::port::{Ending, Input, Output};
 use super::queue::{Queue, Refused};
 
 /// Events that may wait inside the driver before it takes no more commands. More than one frame's

@@ -15,8 +15,8 @@ use crate::protocol::{
     encode_client,
 };
 
-use super::machine::Command;
 use super::platform;
+use super::port::Command;
 use super::queue::{Queue, Refused};
 
 /// Where a publish's answer goes.

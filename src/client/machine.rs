@@ -5,19 +5,22 @@
 //! Duty of the caller: after each [`Machine::handle`] drain [`Machine::poll_output`], then wait
 //! for the next input or for [`Machine::deadline`], whichever comes first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::protocol::message::{TokenOnly, TopicOnly};
 use crate::protocol::{
-    ClientMessage, CloseCode, ErrorCode, ErrorFrame, PublishAck, Ready, Reconnect, ServerMessage,
-    Setup, Subscribe, Token, decode_server, encode_client,
+    ClientMessage, ErrorCode, ErrorFrame, Ready, ServerMessage, Setup, Subscribe, decode_server,
+    encode_client,
 };
 
+use super::backoff::Attempts;
 use super::event::{self, Event};
 use super::handle::PublishError;
 use super::options::Options;
-use super::topics::Topic;
+use super::port::{Command, Ending, Input, Output};
+use super::publishes::Publishes;
+use super::topics::Topics;
 
 /// How long opening the WebSocket, and then `setup`, may take.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,89 +30,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(25);
 /// How long the answer to that may take.
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection must have been ready to count as a success for the backoff.
-const STABLE: Duration = Duration::from_secs(10);
 /// The pause before a topic is asked for again that could not be subscribed for the moment.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
-/// Publishes that may wait for their acks.
-const MAX_PENDING: usize = 1024;
-/// Their bytes; a single larger one is taken all the same.
-const MAX_PENDING_BYTES: usize = 4 << 20;
-
-/// What the program asks for. `T` is where a publish's answer goes.
-#[derive(Debug)]
-pub(super) enum Command<T> {
-    Publish {
-        message_id: String,
-        text: String,
-        answer: T,
-    },
-    Subscribe(String),
-    Unsubscribe(String),
-    Refresh(Token),
-    Raw(String),
-    Close {
-        code: u16,
-        reason: String,
-    },
-}
-
-/// How a connection ended, or why there was none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) code: u16,
-    pub(super) reason: String,
-    pub(super) was_clean: bool,
-    /// Whether trying again can end differently, as far as the transport knows.
-    pub(super) retry: bool,
-}
-
-impl Ending {
-    /// A connection that broke.
-    pub(super) fn cut(reason: impl Into<String>) -> Self {
-        Self {
-            code: 1006,
-            reason: reason.into(),
-            was_clean: false,
-            retry: true,
-        }
-    }
-}
-
-pub(super) enum Input<'a, T> {
-    /// The WebSocket is open.
-    Opened,
-    /// A text frame.
-    Text(&'a str),
-    /// A binary frame.
-    Binary(Vec<u8>),
-    /// The WebSocket is gone. `random` is uniform over `u64`.
-    Closed { ending: Ending, random: u64 },
-    /// The program asks for something.
-    Command(Command<T>),
-    /// The deadline has come.
-    Tick,
-    /// Nobody listens to the events any more.
-    Abandoned,
-}
-
-#[derive(Debug)]
-pub(super) enum Output<T> {
-    /// Open a WebSocket.
-    Connect,
-    /// Send a text frame.
-    Send(String),
-    /// Begin the closing handshake.
-    Close { code: u16, reason: String },
-    /// Drop the WebSocket at once, then say so with [`Input::Closed`].
-    Abort(&'static str),
-    /// Tell the program.
-    Event(Event),
-    /// A publish has its answer.
-    Answer(T, Result<PublishAck<'static>, PublishError>),
-    /// It is over.
-    Done,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
@@ -124,12 +46,6 @@ enum Link {
     Ended,
 }
 
-struct Pending<T> {
-    message_id: String,
-    text: String,
-    answer: T,
-}
-
 pub(super) struct Machine<T> {
     options: Options,
     link: Link,
@@ -139,13 +55,13 @@ pub(super) struct Machine<T> {
     topics_deadline: Option<Duration>,
     /// Whether a `ping` of ours waits for any sign of life.
     pinged: bool,
-    /// Attempts since the last stable connection.
-    attempt: u32,
+    /// Pings of ours whose `pong` has not come.
+    own_pings: u32,
+    attempts: Attempts,
     /// Topics for the first `setup`, in the program's order.
     first_topics: Vec<String>,
-    topics: BTreeMap<String, Topic>,
-    pending: VecDeque<Pending<T>>,
-    pending_bytes: usize,
+    topics: Topics,
+    publishes: Publishes<T>,
     outputs: VecDeque<Output<T>>,
 }
 
@@ -153,21 +69,18 @@ impl<T> Machine<T> {
     /// A machine that wants to connect at `now`.
     pub(super) fn new(now: Duration, mut options: Options) -> Self {
         let first_topics = std::mem::take(&mut options.topics);
-        let topics = first_topics
-            .iter()
-            .map(|t| (t.clone(), Topic::default()))
-            .collect();
+        let topics = first_topics.iter().cloned().collect();
         let mut machine = Self {
             options,
             link: Link::Opening,
             link_deadline: None,
             topics_deadline: None,
             pinged: false,
-            attempt: 0,
+            own_pings: 0,
+            attempts: Attempts::default(),
             first_topics,
             topics,
-            pending: VecDeque::new(),
-            pending_bytes: 0,
+            publishes: Publishes::default(),
             outputs: VecDeque::new(),
         };
         machine.connect(now);
@@ -262,10 +175,8 @@ impl<T> Machine<T> {
                 let Event::Acked(ack) = event::from_frame(ServerMessage::Ack(ack)) else {
                     return;
                 };
-                match self.take_pending(&ack.message_id) {
-                    Some(pending) => self
-                        .outputs
-                        .push_back(Output::Answer(pending.answer, Ok(ack))),
+                match self.publishes.take(&ack.message_id) {
+                    Some(answer) => self.outputs.push_back(Output::Answer(answer, Ok(ack))),
                     None => self.tell(Event::Acked(ack)),
                 }
             }
@@ -279,26 +190,26 @@ impl<T> Machine<T> {
             event if self.options.manual => self.tell(event),
             Event::Ready(ready) => self.ready(now, ready),
             Event::Subscribed(frame) => {
-                let mut events = Vec::new();
-                self.topics
-                    .entry(frame.topic.clone().into_owned())
-                    .or_default()
-                    .subscribed(frame, &mut events);
+                let events = self.topics.subscribed(frame);
                 self.outputs.extend(events.into_iter().map(Output::Event));
             }
             Event::Message(message) => {
-                let mut events = Vec::new();
-                if let Some(state) = self.topics.get_mut(&message.topic) {
-                    state.message(message, &mut events);
-                }
+                let events = self.topics.message(message);
                 self.outputs.extend(events.into_iter().map(Output::Event));
             }
             Event::Unsubscribed { topic } => {
-                self.topics.remove(&topic);
+                // Not when it was asked for again since: then `subscribed` follows.
+                if self
+                    .topics
+                    .get_mut(&topic)
+                    .is_some_and(|state| !state.awaits_answer())
+                {
+                    self.topics.remove(&topic);
+                }
                 self.tell(Event::Unsubscribed { topic });
             }
             // Our own pings are nobody else's business.
-            Event::Pong if std::mem::take(&mut self.pinged) => {}
+            Event::Pong if self.own_pings > 0 => self.own_pings -= 1,
             event => self.tell(event),
         }
     }
@@ -306,6 +217,7 @@ impl<T> Machine<T> {
     /// Any frame shows that the gateway lives.
     fn alive(&mut self, now: Duration) {
         if self.is_ready() && !self.options.manual {
+            self.pinged = false;
             self.link_deadline = Some(now + IDLE);
         }
     }
@@ -316,11 +228,10 @@ impl<T> Machine<T> {
             return; // the answer to `refresh`
         }
         self.link = Link::Ready { since: now };
-        self.pinged = false;
+        self.own_pings = 0;
         self.alive(now);
         self.ask_for_topics();
-        for index in 0..self.pending.len() {
-            let text = self.pending[index].text.clone();
+        for text in self.publishes.texts() {
             self.send_text(text);
         }
     }
@@ -328,13 +239,7 @@ impl<T> Machine<T> {
     /// Asks for every topic that this connection does not have yet, from its own position.
     fn ask_for_topics(&mut self) {
         self.topics_deadline = None;
-        let unasked: Vec<String> = self
-            .topics
-            .iter()
-            .filter(|(_, state)| state.is_unasked())
-            .map(|(topic, _)| topic.clone())
-            .collect();
-        for topic in unasked {
+        for topic in self.topics.unasked() {
             self.ask_for(&topic);
         }
     }
@@ -355,11 +260,10 @@ impl<T> Machine<T> {
 
     fn refused(&mut self, now: Duration, error: ErrorFrame<'static>) {
         if let Some(id) = &error.message_id
-            && let Some(pending) = self.take_pending(id)
+            && let Some(to) = self.publishes.take(id)
         {
             let answer = Err(PublishError::Refused(error));
-            self.outputs
-                .push_back(Output::Answer(pending.answer, answer));
+            self.outputs.push_back(Output::Answer(to, answer));
             return;
         }
         if error.message_id.is_none()
@@ -374,17 +278,6 @@ impl<T> Machine<T> {
             }
         }
         self.tell(Event::Error(error));
-    }
-
-    fn take_pending(&mut self, message_id: &str) -> Option<Pending<T>> {
-        // Acks come in order, so this looks at the first entry only, as a rule.
-        let index = self
-            .pending
-            .iter()
-            .position(|p| p.message_id == message_id)?;
-        let pending = self.pending.remove(index)?;
-        self.pending_bytes -= pending.text.len();
-        Some(pending)
     }
 
     fn command(&mut self, now: Duration, command: Command<T>) {
@@ -415,27 +308,21 @@ impl<T> Machine<T> {
     }
 
     fn publish(&mut self, message_id: String, text: String, answer: T) {
-        let full = self.pending.len() >= MAX_PENDING
-            || (self.pending_bytes + text.len() > MAX_PENDING_BYTES && !self.pending.is_empty());
-        let late = matches!(self.link, Link::Closing | Link::Ended);
-        if full || late {
-            let error = if late {
-                PublishError::Closed
-            } else {
-                PublishError::Full
-            };
-            self.outputs.push_back(Output::Answer(answer, Err(error)));
+        let late = matches!(self.link, Link::Closing | Link::Ended)
+            || (self.options.manual && !self.is_ready());
+        if late {
+            let closed = Err(PublishError::Closed);
+            self.outputs.push_back(Output::Answer(answer, closed));
             return;
         }
-        if self.is_ready() {
-            self.send_text(text.clone());
+        let now = self.is_ready().then(|| text.clone());
+        match self.publishes.add(message_id, text, answer) {
+            Err(answer) => {
+                let full = Err(PublishError::Full);
+                self.outputs.push_back(Output::Answer(answer, full));
+            }
+            Ok(()) => now.into_iter().for_each(|text| self.send_text(text)),
         }
-        self.pending_bytes += text.len();
-        self.pending.push_back(Pending {
-            message_id,
-            text,
-            answer,
-        });
     }
 
     fn subscribe(&mut self, topic: String) {
@@ -450,11 +337,7 @@ impl<T> Machine<T> {
             }
             return;
         }
-        let state = self.topics.entry(topic.clone()).or_default();
-        if state.is_leaving() {
-            *state = Topic::default();
-        }
-        if state.is_unasked() && self.is_ready() {
+        if self.topics.want(&topic) && self.is_ready() {
             self.ask_for(&topic);
         }
     }
@@ -468,7 +351,7 @@ impl<T> Machine<T> {
             self.send(&ClientMessage::Unsubscribe(TopicOnly {
                 topic: topic.into(),
             }));
-        } else if self.topics.remove(&topic).is_some() {
+        } else if self.topics.remove(&topic) {
             self.tell(Event::Unsubscribed { topic });
         }
     }
@@ -502,7 +385,10 @@ impl<T> Machine<T> {
 
     fn tick(&mut self, now: Duration) {
         if self.topics_deadline.is_some_and(|at| at <= now) {
-            self.ask_for_topics();
+            self.topics_deadline = None;
+            if self.is_ready() {
+                self.ask_for_topics();
+            }
         }
         if self.link_deadline.is_none_or(|at| at > now) {
             return;
@@ -512,6 +398,7 @@ impl<T> Machine<T> {
             Link::Waiting => return self.connect(now),
             Link::Ready { .. } if !self.pinged => {
                 self.pinged = true;
+                self.own_pings += 1;
                 self.link_deadline = Some(now + PONG_TIMEOUT);
                 return self.send(&ClientMessage::Ping);
             }
@@ -529,24 +416,18 @@ impl<T> Machine<T> {
             return;
         }
         let asked_to = self.link == Link::Closing;
-        let stable = matches!(self.link, Link::Ready { since } if now >= since + STABLE);
-        if stable {
-            self.attempt = 0;
-        }
-        self.topics_deadline = None;
-        self.topics.retain(|_, state| !state.is_leaving());
-        for state in self.topics.values_mut() {
-            state.cut();
-        }
-        let reconnect_in = match (self.options.reconnect, advice(ending.code)) {
-            _ if asked_to || self.options.manual || !ending.retry => None,
-            (None, _) | (_, Reconnect::Never) => None,
-            // At once only after a stable connection: a gateway that closes each time at once
-            // must not be hammered.
-            (Some(_), Reconnect::Now) if stable => Some(Duration::ZERO),
-            (Some(backoff), _) => Some(backoff.delay(self.attempt, random)),
+        let ready_for = match self.link {
+            Link::Ready { since } => now.saturating_sub(since),
+            _ => Duration::ZERO,
         };
-        self.attempt = self.attempt.saturating_add(1);
+        self.topics_deadline = None;
+        self.topics.cut();
+        let reconnect_in = match self.options.reconnect {
+            Some(backoff) if !asked_to && !self.options.manual && ending.retry => {
+                self.attempts.next(&backoff, ending.code, ready_for, random)
+            }
+            _ => None,
+        };
         self.link = if reconnect_in.is_some() {
             Link::Waiting
         } else {
@@ -560,24 +441,20 @@ impl<T> Machine<T> {
             reconnect_in,
         });
         if reconnect_in.is_none() {
-            self.pending_bytes = 0;
-            for pending in self.pending.drain(..) {
-                let answer = Err(PublishError::Closed);
-                self.outputs
-                    .push_back(Output::Answer(pending.answer, answer));
+            for answer in self.publishes.take_all() {
+                let closed = Err(PublishError::Closed);
+                self.outputs.push_back(Output::Answer(answer, closed));
             }
             self.outputs.push_back(Output::Done);
         }
     }
 }
 
-/// What a close code says about connecting again. Codes that are not in the gateway's table:
-/// 40xx, 41xx and 42xx by their second digit; the others come from networks and proxies.
-fn advice(code: u16) -> Reconnect {
-    match (CloseCode::from_code(code), code / 100) {
-        (Some(known), _) => known.reconnect(),
-        (None, 40) => Reconnect::Never,
-        (None, 42) => Reconnect::Now,
-        (None, _) => Reconnect::Backoff,
-    }
-}
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "machine_properties.rs"]
+mod properties;

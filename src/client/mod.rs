@@ -28,9 +28,9 @@
 //! stream stops the socket's reading (so it also gets no acks). The one exception is the
 //! browser, which takes in frames without asking.
 //!
-//! The rooms: [`options`], [`event`] and [`handle`] are what a program sees; `machine` and
-//! `topics` decide, purely; `driver` moves bytes between them and the platform, which is `native`
-//! or `web`.
+//! The rooms: `options`, `event` and `handle` are what a program sees; `machine`
+//! decides, purely, with `topics`, `publishes` and `backoff`; `driver` moves bytes between it
+//! (through `port`) and the platform, which is `native` or `web`.
 //!
 //! Uses: protocol.
 
@@ -40,6 +40,8 @@ mod event;
 mod handle;
 mod machine;
 mod options;
+mod port;
+mod publishes;
 mod queue;
 mod topics;
 
@@ -49,6 +51,10 @@ mod platform;
 #[cfg(target_arch = "wasm32")]
 #[path = "web.rs"]
 mod platform;
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+mod native_tests;
 
 use std::collections::VecDeque;
 use std::pin::Pin;

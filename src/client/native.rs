@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use super::driver::{Driver, Incoming};
-use super::machine::Ending;
+use super::port::Ending;
 
 /// A client has few sockets with small frames: the library's 128 KiB would be mostly air.
 const BUFFER_BYTES: usize = 16 * 1024;

@@ -1,4 +1,5 @@
-//! What a socket knows of one topic: its own position, and what may be shown to the program now.
+//! What a socket knows of its topics: the own position in each, and what may be shown to the
+//! program now.
 //!
 //! Pure. Invariant: the messages handed out for one epoch rise strictly in `seqNo`, whatever the
 //! gateway sends twice, and those between the position and the head come before newer ones.
@@ -19,6 +20,73 @@ const MAX_HELD_BYTES: usize = 1 << 20;
 pub(super) struct Reached {
     pub(super) epoch: String,
     pub(super) seq_no: SeqNo,
+}
+
+/// The topics that the program wants.
+#[derive(Debug, Default)]
+pub(super) struct Topics(BTreeMap<String, Topic>);
+
+impl FromIterator<String> for Topics {
+    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+        Self(
+            names
+                .into_iter()
+                .map(|name| (name, Topic::default()))
+                .collect(),
+        )
+    }
+}
+
+impl Topics {
+    pub(super) fn get_mut(&mut self, topic: &str) -> Option<&mut Topic> {
+        self.0.get_mut(topic)
+    }
+
+    /// The program wants it; whether it has to be asked for on this connection.
+    pub(super) fn want(&mut self, topic: &str) -> bool {
+        let state = self.0.entry(topic.to_owned()).or_default();
+        if matches!(state.phase, Phase::Leaving) {
+            *state = Topic::default();
+        }
+        state.is_unasked()
+    }
+
+    /// Forgets it; false when it was not known.
+    pub(super) fn remove(&mut self, topic: &str) -> bool {
+        self.0.remove(topic).is_some()
+    }
+
+    /// Those that still have to be asked for on this connection.
+    pub(super) fn unasked(&self) -> Vec<String> {
+        let unasked = self.0.iter().filter(|(_, state)| state.is_unasked());
+        unasked.map(|(topic, _)| topic.clone()).collect()
+    }
+
+    /// The connection is gone; the positions stay.
+    pub(super) fn cut(&mut self) {
+        self.0
+            .retain(|_, state| !matches!(state.phase, Phase::Leaving));
+        for state in self.0.values_mut() {
+            state.phase = Phase::Off;
+        }
+    }
+
+    /// `subscribed` came, perhaps for a topic that the URL names.
+    pub(super) fn subscribed(&mut self, frame: Subscribed<'static>) -> Vec<Event> {
+        let mut out = Vec::new();
+        let state = self.0.entry(frame.topic.clone().into_owned()).or_default();
+        state.subscribed(frame, &mut out);
+        out
+    }
+
+    /// `message` came.
+    pub(super) fn message(&mut self, message: Message) -> Vec<Event> {
+        let mut out = Vec::new();
+        if let Some(state) = self.0.get_mut(&message.topic) {
+            state.message(message, &mut out);
+        }
+        out
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,21 +134,12 @@ impl Held {
 }
 
 impl Topic {
-    /// The connection is gone; the position stays.
-    pub(super) fn cut(&mut self) {
-        self.phase = Phase::Off;
-    }
-
-    pub(super) fn is_leaving(&self) -> bool {
-        matches!(self.phase, Phase::Leaving)
-    }
-
     pub(super) fn leave(&mut self) {
         self.phase = Phase::Leaving;
     }
 
     /// Whether it still has to be asked for on this connection.
-    pub(super) fn is_unasked(&self) -> bool {
+    fn is_unasked(&self) -> bool {
         matches!(self.phase, Phase::Off | Phase::Waiting { asked: false, .. })
     }
 
@@ -117,7 +176,7 @@ impl Topic {
     }
 
     /// `subscribed` came.
-    pub(super) fn subscribed(&mut self, frame: Subscribed<'static>, out: &mut Vec<Event>) {
+    fn subscribed(&mut self, frame: Subscribed<'static>, out: &mut Vec<Event>) {
         let head = Reached {
             epoch: frame.epoch.clone().into_owned(),
             seq_no: frame.seq_no,
@@ -182,7 +241,7 @@ impl Topic {
     }
 
     /// `message` came.
-    pub(super) fn message(&mut self, message: Message, out: &mut Vec<Event>) {
+    fn message(&mut self, message: Message, out: &mut Vec<Event>) {
         match &mut self.phase {
             Phase::Off | Phase::Asked | Phase::Leaving => {}
             Phase::Waiting { held, .. } => held.add(message),
@@ -195,16 +254,27 @@ impl Topic {
         }
     }
 
-    /// Goes live once the replay has arrived.
+    /// Lets held messages follow that come next, and goes live once the replay has arrived.
     fn finish_filling(&mut self, out: &mut Vec<Event>) {
-        let reached = self.position.as_ref().map_or(0, |p| p.seq_no);
-        match std::mem::take(&mut self.phase) {
-            Phase::Filling { until, held } if reached >= until => {
-                self.phase = Phase::Live;
-                self.release(held, out);
-            }
-            phase => self.phase = phase,
+        let Phase::Filling { until, held } = &mut self.phase else {
+            return;
+        };
+        let (until, mut held) = (*until, std::mem::take(held));
+        while let Some(next) = held.messages.first_entry()
+            && next.get().previous() <= self.reached()
+        {
+            self.deliver(next.remove(), out);
         }
+        if self.reached() >= until {
+            self.phase = Phase::Live;
+            self.release(held, out);
+        } else {
+            self.phase = Phase::Filling { until, held };
+        }
+    }
+
+    fn reached(&self) -> SeqNo {
+        self.position.as_ref().map_or(0, |p| p.seq_no)
     }
 
     fn release(&mut self, held: Held, out: &mut Vec<Event>) {

@@ -13,7 +13,7 @@ use gloo_timers::future::TimeoutFuture;
 use web_sys::WebSocket as Raw;
 
 use super::driver::{Driver, Incoming};
-use super::machine::Ending;
+use super::port::Ending;
 
 /// Bytes that the browser may hold back before we hold back ourselves.
 const MAX_BUFFERED_BYTES: u32 = 1 << 20;
@@ -71,6 +71,8 @@ impl Clock {
 /// makes up a close event with code 1000, so that what the peer answered could not be seen.
 pub(super) struct Wire {
     state: State,
+    /// Whether it was open at some time.
+    opened: bool,
     recheck: Option<TimeoutFuture>,
 }
 
@@ -98,6 +100,7 @@ impl Wire {
         });
         Self {
             state,
+            opened: false,
             recheck: None,
         }
     }
@@ -161,6 +164,7 @@ impl Wire {
             if let State::Open { raw, .. } = &self.state
                 && raw.ready_state() == Raw::OPEN
             {
+                self.opened = true;
                 return Poll::Ready(Incoming::Opened);
             }
         }
@@ -175,7 +179,10 @@ impl Wire {
             return match next {
                 Some(Ok(Message::Text(text))) => Poll::Ready(Incoming::Text(text)),
                 Some(Ok(Message::Bytes(bytes))) => Poll::Ready(Incoming::Binary(bytes)),
-                Some(Err(WebSocketError::ConnectionClose(event))) => self.broken(closed(event)),
+                Some(Err(WebSocketError::ConnectionClose(event))) => {
+                    let ending = closed(event, self.opened);
+                    self.broken(ending)
+                }
                 // An error event says nothing; the close event after it says what there is.
                 Some(Err(_)) => continue,
                 None => self.broken(Ending::cut("the connection was cut")),
@@ -189,10 +196,16 @@ impl Wire {
     }
 }
 
-fn closed(event: CloseEvent) -> Ending {
+fn closed(event: CloseEvent, opened: bool) -> Ending {
+    let reason = if event.reason.is_empty() && !opened {
+        // Browsers keep it from programs, which could scan networks with it.
+        "no WebSocket could be opened there; the browser does not say why".to_owned()
+    } else {
+        event.reason
+    };
     Ending {
         code: event.code,
-        reason: event.reason,
+        reason,
         was_clean: event.was_clean,
         retry: true,
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::codes::ErrorCode;
-use super::names::SeqNo;
+use super::names::{NameError, SeqNo};
 
 /// A frame from a client.
 #[derive(Debug, Clone, Serialize)]
@@ -314,6 +314,38 @@ impl<'a> ErrorFrame<'a> {
     pub fn publish(mut self, message_id: impl Into<Cow<'a, str>>) -> Self {
         self.message_id = Some(message_id.into());
         self
+    }
+}
+
+/// A refusal: what goes into an `error` frame or an HTTP error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Which kind.
+    pub code: ErrorCode,
+    /// The cause and the mend, for people.
+    pub message: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal with its cause in words.
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The refusal as an `error` frame.
+    #[must_use]
+    pub fn into_frame<'a>(self) -> ErrorFrame<'a> {
+        ErrorFrame::new(self.code, self.message)
+    }
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::new(ErrorCode::BadTopic, error.to_string())
     }
 }
 

@@ -22,7 +22,7 @@ pub mod reference;
 pub use codec::{DecodeError, decode_client, decode_server, encode_client, encode_server};
 pub use codes::{CloseCode, ErrorCode, Reconnect};
 pub use message::{
-    AckStatus, ClientMessage, ErrorFrame, MessageFrame, Publish, PublishAck, Ready, Resume,
-    ServerMessage, Setup, Subscribe, Subscribed, UnrecoveredReason,
+    AckStatus, ClientMessage, ErrorFrame, MessageFrame, Publish, PublishAck, Ready, Refusal,
+    Resume, ServerMessage, Setup, Subscribe, Subscribed, UnrecoveredReason,
 };
 pub use names::{Epoch, MessageId, NameError, Position, SeqNo, Token, Topic};

@@ -1,0 +1,72 @@
+# make run     builds what is missing and serves http://127.0.0.1:3000/docs; ARGS="--addr ..." for settings
+# make watch   the same for development: rebuilds and reloads on every change
+# make build   leaves target/release/micro-socket, which carries the page and runs on its own
+# make test    every check and test; quiet when fine
+# make clean   removes what was built; the tools stay
+#
+# Needed beforehand: git, make, gcc, rustup and Node 20. The rest is installed into TOOLS.
+
+export CARGO_LEPTOS := 0.3.10
+export BINARYEN := 132.0.0
+# The program must have the version of the library.
+export WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+
+CACHE := $(or $(XDG_CACHE_HOME),$(if $(HOME),$(HOME)/.cache,$(CURDIR)/target/cache))
+export TOOLS := $(CACHE)/micro-socket/tools
+export PATH := $(TOOLS)/cargo-leptos-$(CARGO_LEPTOS)/bin:$(TOOLS)/wasm-bindgen-cli-$(WASM_BINDGEN)/bin:$(TOOLS)/binaryen-$(BINARYEN)/node_modules/.bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+BINARY := target/release/micro-socket
+SOURCES := $(shell find src public style -type f) build.rs Cargo.toml Cargo.lock rust-toolchain.toml
+PAGE_TOOLS := cargo-leptos wasm-bindgen wasm-opt
+
+# `make test` sets QUIET: a step is one line then, unless it fails.
+step = $(if $(QUIET),$(CURDIR)/.ci/step $(1))
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+run: build
+	@$(BINARY) $(ARGS)
+
+watch: tools
+	@cargo leptos watch
+
+build: tools target/site/.built
+
+test: export QUIET := 1
+test:
+	@.ci/step --start
+	@.ci/step rust .ci/tools rust
+	@.ci/step format cargo fmt --check
+	@.ci/step lint-gateway cargo clippy --locked --features ssr --all-targets -- -D warnings
+	@.ci/step lint-client cargo clippy --locked --features client --lib -- -D warnings
+	@.ci/step lint-page cargo clippy --locked --features hydrate --lib --target wasm32-unknown-unknown -- -D warnings
+	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
+	@$(MAKE) --no-print-directory build
+	@.ci/step page-weight .ci/page-weight
+	@.ci/step chromium .ci/tools chromium
+	@$(MAKE) --no-print-directory end2end/node_modules/.complete
+	@cd end2end && ../.ci/step playwright node_modules/.bin/playwright test
+	@.ci/step --total
+
+clean:
+	rm -rf target end2end/node_modules end2end/test-results
+
+tools:
+	@$(call step,tools) .ci/tools rust $(PAGE_TOOLS)
+
+# The site is made first and then compiled into the binary. The stamp lies in the site, which
+# `make watch` replaces by one of its own.
+target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
+	@$(call step,release-build) cargo leptos build --release --precompress
+	@touch $@
+
+end2end/node_modules/.complete: end2end/package-lock.json
+	@cd end2end && $(call step,npm) npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+no-binary:
+
+.PHONY: help run watch build test clean tools no-binary

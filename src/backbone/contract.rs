@@ -1,0 +1,234 @@
+//! What every backbone promises, as one suite of tests. A backbone passes when each of these holds
+//! for it; `suite!` makes a test of each.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+
+/// An [`Events`] that writes down what it is handed.
+#[derive(Default)]
+pub(crate) struct Seen(Mutex<Vec<(String, SeqNo)>>);
+
+impl Events for Seen {
+    fn deliver(&self, topic: &str, record: &Record, _: u64) {
+        self.0
+            .lock()
+            .unwrap()
+            .push((topic.to_owned(), record.seq_no));
+    }
+}
+
+impl Seen {
+    fn numbers(&self, topic: &str) -> Vec<SeqNo> {
+        let seen = self.0.lock().unwrap();
+        seen.iter()
+            .filter(|(t, _)| t == topic)
+            .map(|(_, seq)| *seq)
+            .collect()
+    }
+}
+
+pub(crate) fn retention() -> Retention {
+    Retention {
+        history_size: 100,
+        history_ttl: Duration::from_secs(60),
+        history_bytes: 64 << 20,
+        dedup_ttl: Duration::from_secs(30),
+        dedup_bytes: 64 << 20,
+    }
+}
+
+/// A moment this many milliseconds after the start.
+fn at(ms: u64) -> Now {
+    Now {
+        mono_ns: ms * 1_000_000,
+        unix_ms: 1_700_000_000_000 + ms,
+    }
+}
+
+fn publication<'a>(topic: &'a str, message_id: &'a str, payload: &'a str) -> Publication<'a> {
+    Publication {
+        user: "ann",
+        topic,
+        message_id,
+        payload,
+        sig: None,
+    }
+}
+
+async fn publish(backbone: &dyn Backbone, topic: &str, id: &str) -> Published {
+    backbone
+        .publish(at(0), publication(topic, id, "{}"))
+        .await
+        .unwrap()
+}
+
+async fn after(backbone: &dyn Backbone, topic: &str, position: Option<Position>) -> Replay {
+    backbone
+        .replay(at(0), &Topic::new(topic).unwrap(), position.as_ref())
+        .await
+        .unwrap()
+}
+
+fn position(head: &Head, seq_no: SeqNo) -> Option<Position> {
+    Some(Position {
+        epoch: Some(head.epoch.clone()),
+        seq_no,
+    })
+}
+
+pub(crate) async fn numbers_rise_and_reach_the_hub_in_order(backbone: &dyn Backbone, seen: &Seen) {
+    for i in 0..50 {
+        let published = publish(backbone, "t", &i.to_string()).await;
+        assert_eq!(published.status, AckStatus::Ok);
+    }
+    let numbers = seen.numbers("t");
+    assert_eq!(numbers.len(), 50);
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+}
+
+pub(crate) async fn an_id_has_one_effect(backbone: &dyn Backbone, seen: &Seen) {
+    let first = publish(backbone, "t", "m").await;
+    let second = publish(backbone, "t", "m").await;
+    assert_eq!(second.status, AckStatus::Duplicate);
+    assert_eq!((second.seq_no, &second.epoch), (first.seq_no, &first.epoch));
+    let elsewhere = publish(backbone, "u", "m").await;
+    assert_eq!(elsewhere.status, AckStatus::Duplicate);
+    assert_eq!(elsewhere.elsewhere.unwrap().as_str(), "t");
+    let other = Publication {
+        user: "bob",
+        ..publication("t", "m", "{}")
+    };
+    assert_eq!(
+        backbone.publish(at(0), other).await.unwrap().status,
+        AckStatus::Ok
+    );
+    assert_eq!(seen.numbers("t").len(), 2);
+    assert!(seen.numbers("u").is_empty());
+}
+
+pub(crate) async fn payloads_come_back_byte_for_byte(backbone: &dyn Backbone, _: &Seen) {
+    let payloads = [
+        r#"{ "x" : 1.0e400, "x":[ ] }"#,
+        "null",
+        r#""\u00fc\ud800""#,
+        "  7 ".trim(),
+    ];
+    for (i, payload) in payloads.iter().enumerate() {
+        let published = backbone
+            .publish(at(0), publication("t", &i.to_string(), payload))
+            .await;
+        published.unwrap();
+    }
+    let head = after(backbone, "t", None).await.head;
+    let replay = after(backbone, "t", position(&head, 0)).await;
+    let texts: Vec<String> = replay
+        .outcome
+        .unwrap()
+        .iter()
+        .map(|record| String::from_utf8(record.json().to_vec()).unwrap())
+        .collect();
+    for (text, payload) in texts.iter().zip(payloads) {
+        assert!(text.ends_with(&format!("\"data\":{payload}}}")), "{text}");
+    }
+}
+
+pub(crate) async fn a_replay_is_all_or_nothing(backbone: &dyn Backbone, _: &Seen) {
+    for i in 0..150 {
+        publish(backbone, "t", &i.to_string()).await;
+    }
+    let end = after(backbone, "t", None).await;
+    assert!(end.outcome.unwrap().is_empty());
+    let head = end.head;
+    let some = after(backbone, "t", position(&head, head.seq_no - 5))
+        .await
+        .outcome
+        .unwrap();
+    assert_eq!(some.len(), 5);
+    assert_eq!(some.last().unwrap().seq_no, head.seq_no);
+    let reason = |position| async { after(backbone, "t", position).await.outcome.unwrap_err() };
+    assert_eq!(reason(position(&head, 1)).await, UnrecoveredReason::Trimmed);
+    assert_eq!(
+        reason(position(&head, head.seq_no + 1)).await,
+        UnrecoveredReason::Ahead
+    );
+    let foreign = Position {
+        epoch: Some(Epoch::new("another")),
+        seq_no: head.seq_no,
+    };
+    assert_eq!(reason(Some(foreign)).await, UnrecoveredReason::Epoch);
+}
+
+pub(crate) async fn history_is_paged(backbone: &dyn Backbone, _: &Seen) {
+    for i in 0..20 {
+        publish(backbone, "t", &i.to_string()).await;
+    }
+    let topic = Topic::new("t").unwrap();
+    let first = backbone.history(at(0), &topic, 0, 8).await.unwrap();
+    assert_eq!(first.records.len(), 8);
+    let last = first.records.last().unwrap().seq_no;
+    let rest = backbone.history(at(0), &topic, last, 100).await.unwrap();
+    assert_eq!(rest.records.len(), 12);
+    assert_eq!(rest.records.last().unwrap().seq_no, rest.head.seq_no);
+}
+
+pub(crate) async fn publishers_on_many_threads_agree(backbone: Arc<dyn Backbone>, seen: Arc<Seen>) {
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let backbone = backbone.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                // Every thread publishes the same ids: each must win exactly once.
+                runtime.block_on(async {
+                    let mut fresh = 0;
+                    for i in 0..500 {
+                        let published = publish(&*backbone, "t", &i.to_string()).await;
+                        fresh += usize::from(published.status == AckStatus::Ok);
+                    }
+                    fresh
+                })
+            })
+        })
+        .collect();
+    let fresh: usize = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .sum();
+    assert_eq!(fresh, 500);
+    let numbers = seen.numbers("t");
+    assert_eq!(numbers.len(), 500);
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+}
+
+macro_rules! suite {
+    ($backbone:ident, $open:expr) => {
+        mod $backbone {
+            use super::*;
+            suite!(@tests $open; numbers_rise_and_reach_the_hub_in_order an_id_has_one_effect
+                payloads_come_back_byte_for_byte a_replay_is_all_or_nothing history_is_paged);
+
+            #[tokio::test]
+            async fn publishers_on_many_threads_agree() {
+                let seen = Arc::new(Seen::default());
+                let backbone: Arc<dyn Backbone> = Arc::new($open(seen.clone()));
+                super::publishers_on_many_threads_agree(backbone, seen).await;
+            }
+        }
+    };
+    (@tests $open:expr; $($test:ident)*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            let seen = Arc::new(Seen::default());
+            super::$test(&$open(seen.clone()), &seen).await;
+        })*
+    };
+}
+
+suite!(memory, |seen| Memory::new(
+    Epoch::new("e1"),
+    &retention(),
+    seen
+));

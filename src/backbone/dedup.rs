@@ -1,0 +1,193 @@
+//! Which message ids were used, per user: a window bounded by time and by bytes.
+//!
+//! An id is kept as a keyed 128-bit fingerprint, so a long id costs no more than a short one and
+//! nobody can choose ids that collide. Entries live in two generations; the older one is dropped
+//! whole, which frees memory without a walk over the entries. Within a generation, the entry's own
+//! time decides.
+//!
+//! Invariant: pure. Time is a parameter.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+
+use crate::protocol::{SeqNo, Topic};
+
+/// What the window knows of an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// Where the first message with this id went.
+    pub topic: Topic,
+    /// Its place there.
+    pub seq_no: SeqNo,
+    /// When, in milliseconds of the caller's clock.
+    at_ms: u64,
+}
+
+/// A user's message id, hashed with the window's own keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u128);
+
+impl Fingerprint {
+    /// Spreads fingerprints over `parts` windows.
+    #[must_use]
+    pub const fn part(self, parts: usize) -> usize {
+        (self.0 >> 96) as usize % parts
+    }
+}
+
+/// Makes fingerprints; one for all windows of a gateway.
+#[derive(Debug, Default)]
+pub struct Fingerprints(RandomState, RandomState);
+
+impl Fingerprints {
+    /// The fingerprint of a user's message id.
+    #[must_use]
+    pub fn of(&self, user: &str, message_id: &str) -> Fingerprint {
+        let key = (user, message_id);
+        let high = u128::from(self.0.hash_one(key));
+        Fingerprint(high << 64 | u128::from(self.1.hash_one(key)))
+    }
+}
+
+/// A fingerprint is a hash already.
+#[derive(Debug, Default, Clone)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+type Generation = HashMap<Fingerprint, First, BuildHasherDefault<AlreadyHashed>>;
+
+/// What one entry takes in memory: the entry itself and the map's slack.
+pub const ENTRY_BYTES: usize = 2 * std::mem::size_of::<(Fingerprint, First)>();
+
+/// The window.
+#[derive(Debug)]
+pub struct Window {
+    young: Generation,
+    old: Generation,
+    young_since_ms: u64,
+    ttl_ms: u64,
+    max_entries: usize,
+}
+
+impl Window {
+    /// A window that remembers ids for `ttl_ms`, or less where `max_bytes` would be passed.
+    #[must_use]
+    pub fn new(ttl_ms: u64, max_bytes: usize) -> Self {
+        Self {
+            young: Generation::default(),
+            old: Generation::default(),
+            young_since_ms: 0,
+            ttl_ms,
+            max_entries: (max_bytes / ENTRY_BYTES).max(2),
+        }
+    }
+
+    /// The first message with this id, if it is within the window.
+    #[must_use]
+    pub fn first(&self, now_ms: u64, id: Fingerprint) -> Option<&First> {
+        self.young
+            .get(&id)
+            .or_else(|| self.old.get(&id))
+            .filter(|first| now_ms < first.at_ms + self.ttl_ms)
+    }
+
+    /// Remembers that the id was used.
+    pub fn remember(&mut self, now_ms: u64, id: Fingerprint, topic: Topic, seq_no: SeqNo) {
+        self.turn(now_ms);
+        let at_ms = now_ms;
+        self.young.insert(
+            id,
+            First {
+                topic,
+                seq_no,
+                at_ms,
+            },
+        );
+    }
+
+    /// Starts a new generation when the young one is old enough or large enough.
+    pub fn turn(&mut self, now_ms: u64) {
+        let aged = now_ms >= self.young_since_ms + self.ttl_ms;
+        if aged || self.young.len() >= self.max_entries / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.young_since_ms = now_ms;
+        }
+    }
+
+    /// How many ids are remembered, those included whose time is over.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic() -> Topic {
+        Topic::new("t").unwrap()
+    }
+
+    #[test]
+    fn an_id_is_known_for_its_time_and_not_longer() {
+        let ids = Fingerprints::default();
+        let mut window = Window::new(1000, usize::MAX);
+        for (i, at) in [0, 400, 999, 1001].into_iter().enumerate() {
+            window.remember(at, ids.of("u", &i.to_string()), topic(), i as u64);
+        }
+        for (i, at) in [0_u64, 400, 999, 1001].into_iter().enumerate() {
+            let id = ids.of("u", &i.to_string());
+            assert!(window.first(at + 999, id).is_some(), "{i}");
+            assert!(window.first(at + 1000, id).is_none(), "{i}");
+        }
+    }
+
+    #[test]
+    fn users_do_not_share_ids() {
+        let ids = Fingerprints::default();
+        let mut window = Window::new(1000, usize::MAX);
+        window.remember(0, ids.of("a", "bc"), topic(), 1);
+        assert!(window.first(1, ids.of("a", "bc")).is_some());
+        assert!(window.first(1, ids.of("b", "bc")).is_none());
+        assert!(window.first(1, ids.of("ab", "c")).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_youngest_stay() {
+        let ids = Fingerprints::default();
+        let mut window = Window::new(u64::MAX / 2, 100 * ENTRY_BYTES);
+        for i in 0..10_000_u64 {
+            window.remember(0, ids.of("u", &i.to_string()), topic(), i);
+            assert!(window.len() <= 100);
+            let fifty_ago = ids.of("u", &i.saturating_sub(49).to_string());
+            assert!(window.first(0, fifty_ago).is_some());
+        }
+    }
+
+    #[test]
+    fn an_idle_window_gives_its_memory_back() {
+        let ids = Fingerprints::default();
+        let mut window = Window::new(10, usize::MAX);
+        window.remember(0, ids.of("u", "m"), topic(), 1);
+        window.turn(10);
+        window.turn(20);
+        assert!(window.is_empty());
+    }
+}

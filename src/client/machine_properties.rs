@@ -1,0 +1,219 @@
+//! The machine against a model of the gateway: whatever is published, cut and trimmed, and
+//! however the gateway words its replay, the program sees every message once and in order, or is
+//! told that some are lost.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::protocol::decode_client;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Publish,
+    /// So many of the frames on their way arrive.
+    Arrive(usize),
+    Cut,
+    /// The history up to now is forgotten.
+    Trim,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    /// The URL names the topic: every setup subscribes it at the head.
+    by_url: bool,
+    /// A replay repeats what was sent live on this connection.
+    repeats: bool,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::Publish),
+        6 => (1..4_usize).prop_map(Step::Arrive),
+        1 => Just(Step::Cut),
+        1 => Just(Step::Trim),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+struct World {
+    style: Style,
+    machine: Machine<()>,
+    now: Duration,
+    /// The newest message, and the newest that was forgotten.
+    head: u64,
+    floor: u64,
+    /// Where live messages began on this connection.
+    live_from: Option<u64>,
+    on_the_way: VecDeque<String>,
+    /// What the program saw.
+    seen: Option<u64>,
+    may_jump: bool,
+}
+
+impl World {
+    fn new(style: Style) -> Self {
+        let mut options = Options::new("me");
+        if !style.by_url {
+            options.topics.push("t".to_owned());
+        }
+        let mut world = Self {
+            style,
+            machine: Machine::new(Duration::ZERO, options),
+            now: Duration::ZERO,
+            head: 0,
+            floor: 0,
+            live_from: None,
+            on_the_way: VecDeque::new(),
+            seen: None,
+            may_jump: false,
+        };
+        world.settle();
+        world
+    }
+
+    fn input(&mut self, input: Input<'_, ()>) {
+        self.machine.handle(self.now, input);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Connect => self.machine.handle(self.now, Input::Opened),
+                Output::Send(text) => self.gateway(&text),
+                Output::Event(event) => self.program(event),
+                Output::Close { .. } | Output::Abort(_) | Output::Answer(..) | Output::Done => {
+                    panic!("{output:?}")
+                }
+            }
+        }
+    }
+
+    fn subscribed(&mut self, more: &str) {
+        self.on_the_way.push_back(format!(
+            r#"{{"type":"subscribed","topic":"t","seqNo":{},"epoch":"e"{more}}}"#,
+            self.head
+        ));
+    }
+
+    fn send_message(&mut self, seq: u64) {
+        self.on_the_way.push_back(format!(
+            r#"{{"type":"message","topic":"t","seqNo":{seq},"messageId":"m","data":0}}"#
+        ));
+    }
+
+    fn gateway(&mut self, text: &str) {
+        match decode_client(text).unwrap() {
+            ClientMessage::Setup(setup) => {
+                if self.style.by_url || !setup.topics.is_empty() {
+                    self.subscribed("");
+                    self.live_from = Some(self.head);
+                }
+                self.on_the_way
+                    .push_back(r#"{"type":"ready","sessionId":"s"}"#.to_owned());
+            }
+            ClientMessage::Subscribe(subscribe) => {
+                let Some(last) = subscribe.last_seq else {
+                    return self.subscribe_at_head();
+                };
+                let until = match self.live_from {
+                    Some(live_from) if !self.style.repeats => live_from,
+                    _ => self.head,
+                };
+                if last < self.floor {
+                    self.subscribed(r#","recovered":false,"reason":"trimmed""#);
+                } else {
+                    self.subscribed(r#","recovered":true"#);
+                    for seq in last + 1..=until {
+                        self.send_message(seq);
+                    }
+                }
+                self.live_from.get_or_insert(self.head);
+            }
+            ClientMessage::Ping => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn subscribe_at_head(&mut self) {
+        self.subscribed("");
+        self.live_from.get_or_insert(self.head);
+    }
+
+    fn program(&mut self, event: Event) {
+        match event {
+            Event::Subscribed(frame) => {
+                // The first subscription starts anywhere.
+                if frame.recovered == Some(false) {
+                    self.may_jump = true;
+                }
+                self.seen.get_or_insert(frame.seq_no);
+            }
+            Event::Message(message) => {
+                let seen = self.seen.expect("subscribed first");
+                assert!(message.seq_no > seen, "#{} after #{seen}", message.seq_no);
+                assert!(
+                    message.seq_no == seen + 1 || self.may_jump,
+                    "#{} after #{seen}, and nobody said so",
+                    message.seq_no
+                );
+                self.may_jump = false;
+                self.seen = Some(message.seq_no);
+            }
+            Event::Gap { .. } => assert!(self.may_jump, "{event:?}"),
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Publish => {
+                self.head += 1;
+                if self.live_from.is_some() {
+                    self.send_message(self.head);
+                }
+            }
+            Step::Arrive(count) => {
+                for _ in 0..count {
+                    let Some(text) = self.on_the_way.pop_front() else {
+                        break;
+                    };
+                    self.input(Input::Text(&text));
+                }
+            }
+            Step::Cut => {
+                self.on_the_way.clear();
+                self.live_from = None;
+                let ending = Ending::cut("");
+                self.input(Input::Closed { ending, random: 7 });
+                self.now = self.machine.deadline().expect("a next attempt");
+                self.input(Input::Tick);
+            }
+            Step::Trim => self.floor = self.head,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_message_once_and_in_order_or_told(
+        steps in steps(),
+        by_url in any::<bool>(),
+        repeats in any::<bool>(),
+    ) {
+        let mut world = World::new(Style { by_url, repeats });
+        for step in steps {
+            world.step(step);
+        }
+        while !world.on_the_way.is_empty() {
+            world.step(Step::Arrive(1));
+        }
+        world.step(Step::Publish);
+        world.step(Step::Arrive(1));
+        prop_assert_eq!(world.seen, Some(world.head));
+    }
+}

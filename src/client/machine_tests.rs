@@ -1,0 +1,619 @@
+use super::*;
+use crate::client::Backoff;
+use crate::client::backoff::STABLE;
+use crate::client::publishes::MAX_WAITING;
+use crate::protocol::Token;
+
+const HALF: u64 = 1 << 63;
+
+/// A machine with a clock of its own; publishes answer to numbers.
+struct Rig {
+    now: Duration,
+    machine: Machine<u32>,
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn options() -> Options {
+    Options::new("me")
+}
+
+impl Rig {
+    fn new(options: Options) -> Self {
+        let now = Duration::from_secs(1000);
+        Self {
+            now,
+            machine: Machine::new(now, options),
+        }
+    }
+
+    /// A rig that is ready, with these topics at seqNo 5 of epoch e1.
+    fn ready_with(topics: &[&str]) -> Self {
+        let mut options = options();
+        options.topics = topics.iter().map(|t| (*t).to_owned()).collect();
+        let mut rig = Self::new(options);
+        rig.input(Input::Opened);
+        for topic in topics {
+            rig.subscribed(topic, 5, "e1");
+        }
+        rig.ready();
+        rig
+    }
+
+    /// What comes of an input, one line each.
+    fn input(&mut self, input: Input<'_, u32>) -> Vec<String> {
+        self.machine.handle(self.now, input);
+        self.outputs()
+    }
+
+    fn outputs(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.machine.poll_output())
+            .map(|o| line(&o))
+            .collect()
+    }
+
+    fn text(&mut self, text: &str) -> Vec<String> {
+        self.input(Input::Text(text))
+    }
+
+    fn ready(&mut self) -> Vec<String> {
+        self.text(r#"{"type":"ready","sessionId":"s"}"#)
+    }
+
+    fn subscribed(&mut self, topic: &str, seq: u64, epoch: &str) -> Vec<String> {
+        self.text(&format!(
+            r#"{{"type":"subscribed","topic":"{topic}","seqNo":{seq},"epoch":"{epoch}"}}"#
+        ))
+    }
+
+    fn recovered(&mut self, topic: &str, seq: u64, recovered: bool, replayed: u64) -> Vec<String> {
+        self.text(&format!(
+            r#"{{"type":"subscribed","topic":"{topic}","seqNo":{seq},"epoch":"e1","recovered":{recovered},"replayed":{replayed}}}"#
+        ))
+    }
+
+    fn message(&mut self, topic: &str, seq: u64) -> Vec<String> {
+        self.text(&format!(
+            r#"{{"type":"message","topic":"{topic}","seqNo":{seq},"messageId":"m{seq}","data":{seq}}}"#
+        ))
+    }
+
+    fn closed(&mut self, code: u16) -> Vec<String> {
+        let ending = Ending {
+            code,
+            reason: String::new(),
+            was_clean: true,
+            retry: true,
+        };
+        self.input(Input::Closed {
+            ending,
+            random: HALF,
+        })
+    }
+
+    fn publish(&mut self, id: &str, answer: u32) -> Vec<String> {
+        self.input(Input::Command(Command::Publish {
+            message_id: id.to_owned(),
+            text: format!("publish {id}"),
+            answer,
+        }))
+    }
+
+    fn tick_at_deadline(&mut self) -> Vec<String> {
+        self.now = self.machine.deadline().expect("a deadline");
+        self.input(Input::Tick)
+    }
+
+    /// Closes with 1012 and opens the next connection.
+    fn reopen(&mut self) -> Vec<String> {
+        self.closed(1012);
+        assert_eq!(self.tick_at_deadline(), ["connect"]);
+        self.input(Input::Opened)
+    }
+}
+
+fn line(output: &Output<u32>) -> String {
+    match output {
+        Output::Connect => "connect".to_owned(),
+        Output::Send(text) => format!("> {text}"),
+        Output::Close { code, .. } => format!("close {code}"),
+        Output::Abort(why) => format!("abort: {why}"),
+        Output::Answer(to, Ok(ack)) => format!("answer {to}: {:?} {}", ack.status, ack.seq_no),
+        Output::Answer(to, Err(error)) => format!("answer {to}: {error}"),
+        Output::Done => "done".to_owned(),
+        Output::Event(event) => match event {
+            Event::Opened => "opened".to_owned(),
+            Event::Ready(_) => "ready".to_owned(),
+            Event::Subscribed(s) => match s.recovered {
+                None => format!("subscribed {} {}", s.topic, s.seq_no),
+                Some(recovered) => format!("subscribed {} {} {recovered}", s.topic, s.seq_no),
+            },
+            Event::Unsubscribed { topic } => format!("unsubscribed {topic}"),
+            Event::Message(m) => format!("{}#{}", m.topic, m.seq_no),
+            Event::Gap {
+                topic,
+                after,
+                before,
+            } => format!("gap {topic} {after}..{before}"),
+            Event::Closed {
+                code, reconnect_in, ..
+            } => match reconnect_in {
+                Some(wait) => format!("closed {code}, again in {} ms", wait.as_millis()),
+                None => format!("closed {code} for good"),
+            },
+            Event::Error(error) => format!("error {}", error.code.as_str()),
+            Event::Acked(ack) => format!("acked {}", ack.message_id),
+            Event::Pong => "pong".to_owned(),
+            Event::Undecodable(_) => "undecodable".to_owned(),
+            Event::Binary(bytes) => format!("binary {}", bytes.len()),
+            Event::Sent(text) => format!("sent {text}"),
+            Event::Received(text) => format!("received {text}"),
+        },
+    }
+}
+
+#[test]
+fn setup_comes_first_with_the_topics_in_order() {
+    let mut options = options();
+    options.topics = vec!["prices".to_owned(), "alerts".to_owned()];
+    let mut rig = Rig::new(options);
+    assert_eq!(rig.outputs(), ["connect"]);
+    assert!(
+        rig.publish("a", 1).is_empty(),
+        "nothing goes out before ready"
+    );
+    assert_eq!(
+        rig.input(Input::Opened),
+        [
+            "opened",
+            r#"> {"type":"setup","token":"me","topics":["prices","alerts"]}"#
+        ]
+    );
+    assert_eq!(rig.subscribed("prices", 3, "e1"), ["subscribed prices 3"]);
+    assert_eq!(rig.subscribed("alerts", 0, "e1"), ["subscribed alerts 0"]);
+    assert_eq!(rig.ready(), ["ready", "> publish a"]);
+    assert_eq!(rig.message("prices", 4), ["prices#4"]);
+}
+
+#[test]
+fn a_reconnect_goes_on_from_each_topics_own_position() {
+    let mut rig = Rig::ready_with(&["alerts", "prices"]);
+    rig.message("prices", 6);
+    assert_eq!(
+        rig.reopen(),
+        ["opened", r#"> {"type":"setup","token":"me"}"#]
+    );
+    assert_eq!(
+        rig.ready(),
+        [
+            "ready",
+            r#"> {"type":"subscribe","topic":"alerts","lastSeq":5,"epoch":"e1"}"#,
+            r#"> {"type":"subscribe","topic":"prices","lastSeq":6,"epoch":"e1"}"#,
+        ]
+    );
+    assert_eq!(
+        rig.recovered("alerts", 5, true, 0),
+        ["subscribed alerts 5 true"]
+    );
+    assert_eq!(
+        rig.recovered("prices", 8, true, 2),
+        ["subscribed prices 8 true"]
+    );
+    assert_eq!(rig.message("prices", 6), [""; 0], "had it before the cut");
+    assert_eq!(rig.message("prices", 7), ["prices#7"]);
+    assert_eq!(rig.message("prices", 8), ["prices#8"]);
+    assert_eq!(rig.message("prices", 8), [""; 0], "twice");
+    assert_eq!(rig.message("prices", 9), ["prices#9"]);
+    assert_eq!(rig.message("alerts", 6), ["alerts#6"]);
+}
+
+/// On `/ws/sub/prices` the gateway subscribes the topic at its head before we can ask.
+fn reopened_at_head(head: u64) -> Rig {
+    let mut rig = Rig::new(options());
+    rig.input(Input::Opened);
+    assert_eq!(rig.subscribed("prices", 5, "e1"), ["subscribed prices 5"]);
+    rig.ready();
+    rig.reopen();
+    assert_eq!(
+        rig.subscribed("prices", head, "e1"),
+        [""; 0],
+        "the answer that counts follows"
+    );
+    rig
+}
+
+const ASK: &str = r#"> {"type":"subscribe","topic":"prices","lastSeq":5,"epoch":"e1"}"#;
+
+#[test]
+fn live_messages_wait_for_the_replay_that_fills_the_gap_before_them() {
+    let mut rig = reopened_at_head(7);
+    assert_eq!(rig.message("prices", 8), [""; 0], "held before ready");
+    assert_eq!(rig.ready(), ["ready", ASK]);
+    assert_eq!(rig.message("prices", 9), [""; 0], "held");
+    // The replay ends before the live messages that were sent already.
+    assert_eq!(
+        rig.recovered("prices", 7, true, 2),
+        ["subscribed prices 7 true"]
+    );
+    assert_eq!(rig.message("prices", 6), ["prices#6"]);
+    assert_eq!(
+        rig.message("prices", 7),
+        ["prices#7", "prices#8", "prices#9"]
+    );
+    assert_eq!(rig.message("prices", 10), ["prices#10"]);
+}
+
+#[test]
+fn a_replay_that_repeats_live_messages_doubles_nothing() {
+    let mut rig = reopened_at_head(7);
+    rig.ready();
+    rig.message("prices", 8);
+    assert_eq!(
+        rig.recovered("prices", 8, true, 3),
+        ["subscribed prices 8 true"]
+    );
+    let seen: Vec<String> = (6..=9).flat_map(|seq| rig.message("prices", seq)).collect();
+    assert_eq!(seen, ["prices#6", "prices#7", "prices#8", "prices#9"]);
+}
+
+#[test]
+fn an_unrecovered_position_says_so_and_keeps_what_came_since() {
+    let mut rig = reopened_at_head(70);
+    rig.ready();
+    rig.message("prices", 71);
+    assert_eq!(
+        rig.recovered("prices", 71, false, 0),
+        ["subscribed prices 71 false", "prices#71"]
+    );
+    assert_eq!(rig.message("prices", 72), ["prices#72"]);
+}
+
+#[test]
+fn more_live_messages_than_may_be_held_come_with_the_replay() {
+    let mut rig = reopened_at_head(5);
+    rig.ready();
+    for seq in 6..=1100 {
+        assert!(rig.message("prices", seq).is_empty());
+    }
+    rig.recovered("prices", 1100, true, 1095);
+    let mut seen = Vec::new();
+    for seq in 6..=1101 {
+        seen.extend(rig.message("prices", seq));
+    }
+    let expected: Vec<String> = (6..=1101).map(|seq| format!("prices#{seq}")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_new_epoch_starts_a_new_position() {
+    let mut rig = Rig::ready_with(&["prices"]);
+    rig.reopen();
+    rig.ready();
+    let lost = r#"{"type":"subscribed","topic":"prices","seqNo":2,"epoch":"e2","recovered":false,"reason":"epoch"}"#;
+    assert_eq!(rig.text(lost), ["subscribed prices 2 false"]);
+    assert_eq!(
+        rig.message("prices", 3),
+        ["prices#3"],
+        "3 of e2 is new although 5 of e1 was seen"
+    );
+    rig.reopen();
+    assert_eq!(
+        rig.ready()[1],
+        r#"> {"type":"subscribe","topic":"prices","lastSeq":3,"epoch":"e2"}"#
+    );
+}
+
+#[test]
+fn a_hole_is_told_and_a_compacted_numbering_is_none() {
+    let mut rig = Rig::ready_with(&["prices"]);
+    assert_eq!(rig.message("prices", 8), ["gap prices 5..8", "prices#8"]);
+    let sparse =
+        r#"{"type":"message","topic":"prices","seqNo":12,"prevSeq":8,"messageId":"m","data":1}"#;
+    assert_eq!(rig.text(sparse), ["prices#12"]);
+}
+
+#[test]
+fn close_codes_decide() {
+    for (code, random_half_ms) in [
+        (1000, None),
+        (1001, Some(50)),
+        (1002, None),
+        (1005, Some(50)),
+        (1006, Some(50)),
+        (1012, Some(50)),
+        (4001, None),
+        (4009, None),
+        (4042, None),
+        (4108, Some(50)),
+        (4142, Some(50)),
+        (4200, Some(50)), // not stable yet, so not at once
+    ] {
+        let mut rig = Rig::ready_with(&[]);
+        let expected = match random_half_ms {
+            Some(ms) => vec![format!("closed {code}, again in {ms} ms")],
+            None => vec![format!("closed {code} for good"), "done".to_owned()],
+        };
+        assert_eq!(rig.closed(code), expected, "{code}");
+    }
+    let mut rig = Rig::ready_with(&[]);
+    rig.now += STABLE;
+    assert_eq!(rig.closed(4200), ["closed 4200, again in 0 ms"]);
+}
+
+#[test]
+fn failing_attempts_back_off_and_a_stable_connection_forgets_them() {
+    let mut rig = Rig::ready_with(&[]);
+    assert_eq!(rig.closed(1006), ["closed 1006, again in 50 ms"]);
+    for wait in [100, 200, 400] {
+        assert_eq!(rig.tick_at_deadline(), ["connect"]);
+        assert_eq!(
+            rig.closed(1006),
+            [format!("closed 1006, again in {wait} ms")]
+        );
+    }
+    rig.tick_at_deadline();
+    rig.input(Input::Opened);
+    rig.ready();
+    rig.now += STABLE;
+    assert_eq!(rig.closed(1006), ["closed 1006, again in 50 ms"]);
+}
+
+#[test]
+fn an_ending_that_cannot_change_is_final() {
+    let mut rig = Rig::new(options());
+    rig.outputs();
+    let ending = Ending {
+        retry: false,
+        ..Ending::cut("bad URL")
+    };
+    assert_eq!(
+        rig.input(Input::Closed {
+            ending,
+            random: HALF
+        }),
+        ["closed 1006 for good", "done"]
+    );
+}
+
+#[test]
+fn unacked_publishes_go_out_again_in_order() {
+    let mut rig = Rig::ready_with(&[]);
+    for (id, answer) in [("a", 1), ("b", 2), ("c", 3)] {
+        assert_eq!(rig.publish(id, answer), [format!("> publish {id}")]);
+    }
+    let ack = r#"{"type":"ack","messageId":"a","status":"ok","seqNo":1}"#;
+    assert_eq!(rig.text(ack), ["answer 1: Ok 1"]);
+    rig.reopen();
+    assert!(rig.publish("d", 4).is_empty());
+    assert_eq!(
+        rig.ready(),
+        ["ready", "> publish b", "> publish c", "> publish d"]
+    );
+    let duplicate = r#"{"type":"ack","messageId":"b","status":"duplicate","seqNo":2}"#;
+    assert_eq!(rig.text(duplicate), ["answer 2: Duplicate 2"]);
+    assert_eq!(rig.text(duplicate), ["acked b"], "nobody waits any more");
+    let refused =
+        r#"{"type":"error","code":"ACL_DENIED","message":"no","messageId":"c","topic":"t"}"#;
+    assert_eq!(rig.text(refused), ["answer 3: ACL_DENIED: no"]);
+    assert_eq!(
+        rig.closed(4003),
+        [
+            "closed 4003 for good",
+            "answer 4: the socket closed before the ack came",
+            "done"
+        ]
+    );
+}
+
+#[test]
+fn without_reconnect_unacked_publishes_fail() {
+    let mut rig = Rig::new(Options {
+        reconnect: None,
+        ..options()
+    });
+    rig.input(Input::Opened);
+    rig.ready();
+    rig.publish("a", 1);
+    assert_eq!(
+        rig.closed(1006),
+        [
+            "closed 1006 for good",
+            "answer 1: the socket closed before the ack came",
+            "done"
+        ]
+    );
+}
+
+#[test]
+fn waiting_publishes_are_bounded() {
+    let mut rig = Rig::ready_with(&[]);
+    for index in 0..MAX_WAITING {
+        rig.publish(&format!("{index}"), 0);
+    }
+    assert_eq!(
+        rig.publish("x", 7),
+        ["answer 7: too many publishes are waiting for their acks"]
+    );
+}
+
+#[test]
+fn subscriptions_are_kept_across_connections() {
+    let mut rig = Rig::ready_with(&["a"]);
+    let subscribe = |topic: &str| Input::Command(Command::Subscribe(topic.to_owned()));
+    let unsubscribe = |topic: &str| Input::Command(Command::Unsubscribe(topic.to_owned()));
+    assert_eq!(
+        rig.input(subscribe("b")),
+        [r#"> {"type":"subscribe","topic":"b"}"#]
+    );
+    assert!(rig.input(subscribe("b")).is_empty(), "asked already");
+    rig.subscribed("b", 0, "e1");
+    assert_eq!(
+        rig.input(unsubscribe("a")),
+        [r#"> {"type":"unsubscribe","topic":"a"}"#]
+    );
+    assert!(rig.message("a", 6).is_empty(), "not wanted any more");
+    rig.closed(1012);
+    assert!(rig.input(subscribe("c")).is_empty());
+    rig.tick_at_deadline();
+    rig.input(Input::Opened);
+    assert_eq!(
+        rig.ready(),
+        [
+            "ready",
+            r#"> {"type":"subscribe","topic":"b","lastSeq":0,"epoch":"e1"}"#,
+            r#"> {"type":"subscribe","topic":"c"}"#,
+        ]
+    );
+}
+
+#[test]
+fn subscribing_again_at_once_starts_afresh() {
+    let mut rig = Rig::ready_with(&["a"]);
+    rig.input(Input::Command(Command::Unsubscribe("a".to_owned())));
+    assert_eq!(
+        rig.input(Input::Command(Command::Subscribe("a".to_owned()))),
+        [r#"> {"type":"subscribe","topic":"a"}"#]
+    );
+    assert!(rig.message("a", 6).is_empty(), "of the old subscription");
+    assert_eq!(
+        rig.text(r#"{"type":"unsubscribed","topic":"a"}"#),
+        ["unsubscribed a"]
+    );
+    assert_eq!(rig.subscribed("a", 6, "e1"), ["subscribed a 6"]);
+    assert_eq!(rig.message("a", 7), ["a#7"]);
+}
+
+#[test]
+fn refused_topics_are_asked_for_again_only_where_that_helps() {
+    let mut rig = Rig::ready_with(&["a", "b"]);
+    rig.reopen();
+    rig.ready();
+    let error = |code: &str, topic: &str, retryable: bool| {
+        format!(
+            r#"{{"type":"error","code":"{code}","message":"","topic":"{topic}","retryable":{retryable}}}"#
+        )
+    };
+    assert_eq!(
+        rig.text(&error("ACL_DENIED", "a", false)),
+        ["error ACL_DENIED"]
+    );
+    assert_eq!(
+        rig.text(&error("NOT_AVAILABLE", "b", true)),
+        ["error NOT_AVAILABLE"]
+    );
+    assert_eq!(
+        rig.tick_at_deadline(),
+        [r#"> {"type":"subscribe","topic":"b","lastSeq":5,"epoch":"e1"}"#]
+    );
+    rig.reopen();
+    assert_eq!(rig.ready().len(), 2, "a is gone");
+}
+
+#[test]
+fn a_silent_gateway_is_asked_and_then_left() {
+    let mut rig = Rig::ready_with(&[]);
+    assert_eq!(rig.tick_at_deadline(), [r#"> {"type":"ping"}"#]);
+    assert!(
+        rig.text(r#"{"type":"pong"}"#).is_empty(),
+        "our own business"
+    );
+    assert_eq!(rig.text(r#"{"type":"pong"}"#), ["pong"], "the program's");
+    assert_eq!(rig.tick_at_deadline(), [r#"> {"type":"ping"}"#]);
+    assert_eq!(
+        rig.tick_at_deadline(),
+        ["abort: the gateway no longer answers"]
+    );
+    assert_eq!(
+        rig.closed(1006),
+        ["closed 1006, again in 50 ms"],
+        "stable: the first window"
+    );
+}
+
+#[test]
+fn opening_setup_and_closing_have_their_time() {
+    let mut rig = Rig::new(options());
+    rig.outputs();
+    assert_eq!(
+        rig.tick_at_deadline(),
+        ["abort: opening the socket took too long"]
+    );
+    rig.closed(1006);
+    rig.tick_at_deadline();
+    rig.input(Input::Opened);
+    assert_eq!(rig.tick_at_deadline(), ["abort: setup took too long"]);
+    let mut rig = Rig::ready_with(&[]);
+    let close = || Command::Close {
+        code: 1000,
+        reason: String::new(),
+    };
+    assert_eq!(rig.input(Input::Command(close())), ["close 1000"]);
+    assert_eq!(
+        rig.tick_at_deadline(),
+        ["abort: the close was not answered in time"]
+    );
+    assert_eq!(rig.closed(1006), ["closed 1006 for good", "done"]);
+}
+
+#[test]
+fn a_close_ends_it_in_every_state() {
+    let close = || {
+        Input::Command(Command::Close {
+            code: 1000,
+            reason: String::new(),
+        })
+    };
+    let mut opening = Rig::new(options());
+    opening.outputs();
+    assert_eq!(opening.input(close()), ["abort: closed before it was open"]);
+    assert_eq!(opening.closed(1006), ["closed 1006 for good", "done"]);
+    let mut waiting = Rig::ready_with(&[]);
+    waiting.closed(1012);
+    assert_eq!(waiting.input(close()), ["closed 1000 for good", "done"]);
+    let mut abandoned = Rig::ready_with(&[]);
+    assert_eq!(abandoned.input(Input::Abandoned), ["close 1000"]);
+    assert_eq!(abandoned.closed(1000), ["closed 1000 for good", "done"]);
+}
+
+#[test]
+fn manual_sends_and_filters_nothing_by_itself() {
+    let mut rig = Rig::new(Options {
+        reconnect: Some(Backoff::default()),
+        ..Options::manual()
+    });
+    assert_eq!(rig.outputs(), ["connect"]);
+    assert_eq!(rig.input(Input::Opened), ["opened"]);
+    assert_eq!(rig.machine.deadline(), None, "no heartbeat");
+    assert_eq!(
+        rig.input(Input::Command(Command::Raw("hm".to_owned()))),
+        ["sent hm", "> hm"]
+    );
+    assert_eq!(rig.text("nonsense"), ["received nonsense", "undecodable"]);
+    for _ in 0..2 {
+        assert_eq!(rig.message("t", 3)[1], "t#3");
+    }
+    assert_eq!(rig.text(r#"{"type":"pong"}"#)[1], "pong");
+    assert_eq!(rig.input(Input::Binary(vec![1, 2])), ["binary 2"]);
+    assert_eq!(rig.closed(1012), ["closed 1012 for good", "done"]);
+}
+
+#[test]
+fn a_refreshed_token_is_used_from_then_on() {
+    let mut rig = Rig::ready_with(&[]);
+    assert_eq!(
+        rig.input(Input::Command(Command::Refresh(Token::new("new")))),
+        [r#"> {"type":"refresh","token":"new"}"#]
+    );
+    assert_eq!(rig.ready(), ["ready"]);
+    assert_eq!(
+        rig.closed(4101),
+        [format!("closed 4101, again in {} ms", ms(50).as_millis())]
+    );
+    rig.tick_at_deadline();
+    assert_eq!(
+        rig.input(Input::Opened)[1],
+        r#"> {"type":"setup","token":"new"}"#
+    );
+}

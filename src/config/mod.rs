@@ -1,0 +1,233 @@
+//! Settings: where each value comes from, what it may be, and which combinations are refused.
+//!
+//! The flag wins over the environment, that over the TOML file, that over the default.
+//! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
+//! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
+//!
+//! Uses: protocol.
+
+mod cli;
+mod origins;
+mod raw;
+mod units;
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+pub use cli::{Exit, parse};
+pub use origins::AllowedOrigins;
+pub use raw::RawSettings;
+
+use crate::protocol::reference::SETTINGS;
+use raw::Reader;
+use units::{format_duration, format_size};
+
+/// The settings of a running gateway. All of them are valid and fit together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where it listens. Default 127.0.0.1:3000, or cargo-leptos's site address.
+    pub addr: SocketAddr,
+    /// What numbers, keeps and replays messages. Default memory.
+    pub backbone: Backbone,
+    /// How a token becomes a user. Default demo.
+    pub auth: Auth,
+    /// Pages that may connect. Default: those of the same host.
+    pub allowed_origins: AllowedOrigins,
+    /// Whether `GET /demo/publish/{topic}` answers. Default: with demo auth.
+    pub demo_endpoints: bool,
+    /// The largest message a client may send, in bytes. Default 64 KiB.
+    pub max_message_bytes: usize,
+    /// Subscriptions of one connection, at least 1. Default 1024.
+    pub max_topics: usize,
+    /// Sockets open at once; `None` is no limit, the default.
+    pub max_connections: Option<NonZeroUsize>,
+    /// Bytes that may wait for one connection. Default 1 MiB.
+    pub send_queue_bytes: usize,
+    /// A valid `setup` must come within this time. Default 10 s.
+    pub setup_timeout: Duration,
+    /// Silence after which a connection is pinged. Default 25 s.
+    pub ping_interval: Duration,
+    /// Silence after a ping that ends the connection. Default 8 s.
+    pub pong_timeout: Duration,
+    /// How long a messageId is remembered. Default 300 s.
+    pub dedup_ttl: Duration,
+    /// Memory for remembered messageIds in all, in bytes. Default 64 MiB.
+    pub dedup_bytes: usize,
+    /// Messages kept per topic for replay, at least 1. Default 1024.
+    pub history_size: usize,
+    /// How long a message is kept for replay. Default 300 s.
+    pub history_ttl: Duration,
+    /// Memory for kept messages in all, in bytes. Default 256 MiB.
+    pub history_bytes: usize,
+    /// Publishes per second of one connection; `None` is no limit, the default.
+    pub publish_rate: Option<NonZeroU32>,
+    /// How long a stop may take; zero closes at once. Default 30 s.
+    pub drain_timeout: Duration,
+    /// A valid tracing filter. Default `info`.
+    pub log: String,
+    /// How a log line is written. Default text.
+    pub log_format: LogFormat,
+}
+
+/// Makes an enum of the words a setting may have.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal),+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$word_doc])* $word),+ }
+
+        impl $name {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($text, Self::$word)),+];
+
+            /// The word in settings.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$word => $text),+ } }
+        }
+    };
+}
+
+words! {
+    /// What numbers, keeps and replays messages.
+    Backbone {
+        /// In this process; gone when it ends.
+        Memory = "memory"
+    }
+}
+
+words! {
+    /// How a token becomes a user.
+    Auth {
+        /// Any non-empty token is that user.
+        Demo = "demo"
+    }
+}
+
+words! {
+    /// How a log line is written.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json"
+    }
+}
+
+/// Timeouts below this close healthy connections; above a day they are as good as none.
+const TIMEOUTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+/// The smallest holds any frame without a payload; the largest is what one peer may make us hold.
+const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 128..=64 << 20;
+
+impl Settings {
+    /// Makes settings of what was given; `site_addr` is the default address where the development
+    /// server names one.
+    ///
+    /// # Errors
+    /// Every problem, one line each, with the place the value came from and the mend.
+    pub fn resolve(raw: &RawSettings, site_addr: Option<&str>) -> Result<Self, Vec<String>> {
+        let mut read = Reader::new(raw);
+        let auth = read.word("auth", Auth::WORDS, Auth::Demo);
+        let settings = Self {
+            addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
+            backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
+            auth,
+            allowed_origins: read.origins("allowed-origins"),
+            demo_endpoints: read.switch("demo-endpoints", auth == Auth::Demo),
+            max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
+            max_topics: read.count("max-topics", 1024, 1),
+            max_connections: NonZeroUsize::new(read.count("max-connections", 0, 0)),
+            send_queue_bytes: read.size("send-queue-bytes", "1MiB", 1024..=usize::MAX),
+            setup_timeout: read.duration("setup-timeout", "10s", TIMEOUTS),
+            ping_interval: read.duration("ping-interval", "25s", TIMEOUTS),
+            pong_timeout: read.duration("pong-timeout", "8s", TIMEOUTS),
+            dedup_ttl: read.duration("dedup-ttl", "300s", TIMEOUTS),
+            dedup_bytes: read.size("dedup-bytes", "64MiB", 1024..=usize::MAX),
+            history_size: read.count("history-size", 1024, 1),
+            history_ttl: read.duration("history-ttl", "300s", TIMEOUTS),
+            history_bytes: read.size("history-bytes", "256MiB", 1024..=usize::MAX),
+            publish_rate: NonZeroU32::new(read.count("publish-rate", 0, 0)),
+            drain_timeout: read.duration("drain-timeout", "30s", Duration::ZERO..=*TIMEOUTS.end()),
+            log: read.filter("log", "info"),
+            log_format: read.word("log-format", LogFormat::WORDS, LogFormat::Text),
+        };
+        read.finish().map(|()| settings)
+    }
+
+    /// What is allowed but deserves a line in the log.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.auth == Auth::Demo && !self.addr.ip().is_loopback() {
+            warnings.push(format!(
+                "auth is demo and {} can be reached from other machines: anyone there can be any user",
+                self.addr
+            ));
+        }
+        for (name, bytes) in [
+            ("send-queue-bytes", self.send_queue_bytes),
+            ("history-bytes", self.history_bytes),
+        ] {
+            if bytes < self.max_message_bytes {
+                warnings.push(format!(
+                    "{name} ({}) is below max-message-bytes ({}): the largest messages do not fit",
+                    format_size(bytes),
+                    format_size(self.max_message_bytes)
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// The settings as a TOML file that would lead to them again.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        for setting in SETTINGS {
+            if let Some(value) = self.text(setting.name) {
+                let value = if value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok() {
+                    value
+                } else {
+                    toml::Value::String(value).to_string()
+                };
+                let _ = writeln!(out, "{} = {value}", setting.name);
+            }
+        }
+        out
+    }
+
+    /// One setting as it would be written; `None` for `config`, which is not a value.
+    fn text(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "addr" => self.addr.to_string(),
+            "backbone" => self.backbone.as_str().to_owned(),
+            "auth" => self.auth.as_str().to_owned(),
+            "allowed-origins" => self.allowed_origins.text(),
+            "demo-endpoints" => self.demo_endpoints.to_string(),
+            "max-message-bytes" => format_size(self.max_message_bytes),
+            "max-topics" => self.max_topics.to_string(),
+            "max-connections" => self
+                .max_connections
+                .map_or(0, NonZeroUsize::get)
+                .to_string(),
+            "send-queue-bytes" => format_size(self.send_queue_bytes),
+            "setup-timeout" => format_duration(self.setup_timeout),
+            "ping-interval" => format_duration(self.ping_interval),
+            "pong-timeout" => format_duration(self.pong_timeout),
+            "dedup-ttl" => format_duration(self.dedup_ttl),
+            "dedup-bytes" => format_size(self.dedup_bytes),
+            "history-size" => self.history_size.to_string(),
+            "history-ttl" => format_duration(self.history_ttl),
+            "history-bytes" => format_size(self.history_bytes),
+            "publish-rate" => self.publish_rate.map_or(0, NonZeroU32::get).to_string(),
+            "drain-timeout" => format_duration(self.drain_timeout),
+            "log" => self.log.clone(),
+            "log-format" => self.log_format.as_str().to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

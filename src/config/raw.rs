@@ -1,0 +1,253 @@
+//! Values as they were written, with the place each came from, and how they are read.
+//!
+//! Uses: protocol.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::AllowedOrigins;
+use super::units::{format_duration, format_size, parse_duration, parse_size};
+use crate::protocol::reference::SETTINGS;
+
+/// Setting names with their values as text; the first that gives a name wins.
+#[derive(Debug, Default)]
+pub struct RawSettings(BTreeMap<&'static str, Given>);
+
+#[derive(Debug)]
+struct Given {
+    text: String,
+    /// How the reader of a problem finds it: `--addr`, `MICRO_SOCKET_ADDR`, `addr in gateway.toml`.
+    place: String,
+}
+
+impl RawSettings {
+    /// Adds a value unless an earlier place has given one.
+    pub fn add(&mut self, name: &'static str, text: String, place: String) {
+        self.0.entry(name).or_insert(Given { text, place });
+    }
+
+    /// Adds the values of a TOML file.
+    ///
+    /// # Errors
+    /// One line for each key that is unknown or whose value is of a wrong kind, or for a file that
+    /// is not TOML.
+    pub fn add_file(&mut self, file: &str, content: &str) -> Result<(), Vec<String>> {
+        let table: toml::Table = content.parse().map_err(|error: toml::de::Error| {
+            vec![format!("{file}: {}", error.to_string().trim_end())]
+        })?;
+        let mut problems = Vec::new();
+        for (key, value) in table {
+            let known = SETTINGS.iter().find(|setting| setting.name == key);
+            match (known, text_of(&value)) {
+                (None, _) => problems.push(format!(
+                    "{file}: unknown key {key:?}; micro-socket --help lists the settings"
+                )),
+                (Some(setting), _) if setting.name == "config" => problems.push(format!(
+                    "{file}: config cannot be set in the file itself; use --config or MICRO_SOCKET_CONFIG"
+                )),
+                (Some(_), None) => problems.push(format!(
+                    "{file}: {key} must be a string, a whole number, true or false, not {}",
+                    value.type_str()
+                )),
+                (Some(setting), Some(text)) => {
+                    self.add(setting.name, text, format!("{key} in {file}"));
+                }
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+fn text_of(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(switch) => Some(switch.to_string()),
+        toml::Value::Array(items) => items
+            .iter()
+            .map(toml::Value::as_str)
+            .collect::<Option<Vec<_>>>()
+            .map(|items| items.join(",")),
+        _ => None,
+    }
+}
+
+/// Reads typed values and collects the problems, so that all of them are told at once.
+pub(super) struct Reader<'a> {
+    raw: &'a RawSettings,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(raw: &'a RawSettings) -> Self {
+        Self {
+            raw,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<(), Vec<String>> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(self.problems)
+        }
+    }
+
+    /// The value that `parse` makes of what was given. After a problem the result is never used,
+    /// so `fallback` serves for that as well.
+    fn value<T>(
+        &mut self,
+        name: &str,
+        fallback: impl FnOnce() -> T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        let Some(given) = self.raw.0.get(name) else {
+            return fallback();
+        };
+        parse(given.text.trim()).unwrap_or_else(|problem| {
+            self.problems.push(format!("{}: {problem}", given.place));
+            fallback()
+        })
+    }
+
+    pub(super) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)], default: T) -> T {
+        self.value(
+            name,
+            || default,
+            |text| {
+                let found = words.iter().find(|(word, _)| *word == text);
+                found.map(|(_, value)| *value).ok_or_else(|| {
+                    let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                    format!("{text:?} is not one of: {}", known.join(", "))
+                })
+            },
+        )
+    }
+
+    pub(super) fn switch(&mut self, name: &str, default: bool) -> bool {
+        let words = [
+            ("true", true),
+            ("false", false),
+            ("on", true),
+            ("off", false),
+        ];
+        self.word(name, &words, default)
+    }
+
+    pub(super) fn count<T: FromStr + PartialOrd + Display + Copy>(
+        &mut self,
+        name: &str,
+        default: T,
+        least: T,
+    ) -> T {
+        self.value(
+            name,
+            || default,
+            |text| match text.parse() {
+                Ok(number) if number < least => Err(format!("{number} is below {least}")),
+                Ok(number) => Ok(number),
+                Err(_) => Err(format!("{text:?} is not a whole number")),
+            },
+        )
+    }
+
+    pub(super) fn size(
+        &mut self,
+        name: &str,
+        default: &str,
+        range: RangeInclusive<usize>,
+    ) -> usize {
+        self.value(
+            name,
+            || parse_size(default).unwrap_or_else(|_| *range.start()),
+            |text| within(parse_size(text)?, &range, format_size),
+        )
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        name: &str,
+        default: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        self.value(
+            name,
+            || parse_duration(default).unwrap_or_else(|_| *range.start()),
+            |text| within(parse_duration(text)?, &range, format_duration),
+        )
+    }
+
+    pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {
+        self.value(name, || AllowedOrigins::SameHost, AllowedOrigins::parse)
+    }
+
+    /// An address; `default` is one too, but comes from outside as well.
+    pub(super) fn addr(&mut self, name: &str, default: &str) -> SocketAddr {
+        let parse = |text: &str| {
+            text.replacen("localhost:", "127.0.0.1:", 1)
+                .parse()
+                .map_err(|_| {
+                    format!("{text:?} is not an address such as 127.0.0.1:3000, 0.0.0.0:3000 or [::]:3000")
+                })
+        };
+        let fallback =
+            parse(default).unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)));
+        self.value(name, || fallback, parse)
+    }
+
+    /// A tracing filter. A bare word must be a level: tracing would take a misspelt one for the
+    /// name of a target and then log nothing.
+    pub(super) fn filter(&mut self, name: &str, default: &str) -> String {
+        self.value(
+            name,
+            || default.to_owned(),
+            |text| {
+                let bare = |part: &&str| {
+                    !part.contains(['=', '[']) && part.trim().parse::<LevelFilter>().is_err()
+                };
+                match text.split(',').find(bare) {
+                    Some(part) => Err(format!(
+                        "{part:?} is not a level (off, error, warn, info, debug, trace); a part of the program is written name=level"
+                    )),
+                    None => EnvFilter::try_new(text)
+                        .map(|_| text.to_owned())
+                        .map_err(|error| format!("{text:?} is not a tracing filter: {error}")),
+                }
+            },
+        )
+    }
+}
+
+fn within<T: PartialOrd + Copy>(
+    value: T,
+    range: &RangeInclusive<T>,
+    format: fn(T) -> String,
+) -> Result<T, String> {
+    if value < *range.start() {
+        return Err(format!(
+            "{} is below the least, {}",
+            format(value),
+            format(*range.start())
+        ));
+    }
+    if value > *range.end() {
+        return Err(format!(
+            "{} is above the most, {}",
+            format(value),
+            format(*range.end())
+        ));
+    }
+    Ok(value)
+}

@@ -1,0 +1,225 @@
+use std::io;
+use std::path::Path;
+
+use super::cli::interpret;
+use super::*;
+
+/// Runs the command line with an environment and one settings file, `gateway.toml`.
+fn run(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Settings, Exit> {
+    interpret(
+        std::iter::once("micro-socket")
+            .chain(args.iter().copied())
+            .map(Into::into),
+        &|name| {
+            env.iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        },
+        &|path| {
+            if path == Path::new("gateway.toml") {
+                Ok(file.to_owned())
+            } else {
+                Err(io::ErrorKind::NotFound.into())
+            }
+        },
+    )
+}
+
+fn problems(args: &[&str]) -> String {
+    let exit = run(args, &[], "").unwrap_err();
+    assert_eq!((exit.output.as_str(), exit.code), ("", 2));
+    exit.errors
+}
+
+#[test]
+fn the_defaults_are_those_of_the_catalogue() {
+    let settings = run(&[], &[], "").unwrap();
+    assert_eq!(run(&["serve"], &[], "").unwrap(), settings);
+    for setting in SETTINGS.iter().filter(|s| s.name != "config") {
+        let written = setting.default.split(" (").next().unwrap();
+        let written = match written {
+            "on with demo auth" => "true",
+            "300s" => "5m",
+            other => other,
+        };
+        let effective = settings.text(setting.name).unwrap_or_default();
+        assert_eq!(
+            effective.replace("same-host", "same host"),
+            written,
+            "{}",
+            setting.name
+        );
+    }
+}
+
+#[test]
+fn flag_wins_over_environment_over_file_over_default() {
+    let env = [
+        ("MICRO_SOCKET_CONFIG", "gateway.toml"),
+        ("MICRO_SOCKET_MAX_TOPICS", "20"),
+        ("MICRO_SOCKET_HISTORY_SIZE", "21"),
+    ];
+    let file =
+        "max-topics = 30\nhistory-size = 31\nmax-message-bytes = \"1MiB\"\nsetup-timeout = '2m'";
+    let settings = run(&["--max-topics", "10"], &env, file).unwrap();
+    assert_eq!(settings.max_topics, 10);
+    assert_eq!(settings.history_size, 21);
+    assert_eq!(settings.max_message_bytes, 1 << 20);
+    assert_eq!(settings.setup_timeout, Duration::from_secs(120));
+    assert_eq!(settings.pong_timeout, Duration::from_secs(8));
+}
+
+#[test]
+fn flags_stand_before_or_after_the_command() {
+    for args in [["--max-topics=7", "serve"], ["serve", "--max-topics=7"]] {
+        assert_eq!(run(&args, &[], "").unwrap().max_topics, 7);
+    }
+}
+
+#[test]
+fn the_site_address_of_the_development_server_is_only_a_default() {
+    let site = ("LEPTOS_SITE_ADDR", "127.0.0.1:4000");
+    assert_eq!(run(&[], &[site], "").unwrap().addr.port(), 4000);
+    let own = ("MICRO_SOCKET_ADDR", "localhost:5000");
+    assert_eq!(run(&[], &[site, own], "").unwrap().addr.port(), 5000);
+}
+
+#[test]
+fn a_switch_needs_no_value() {
+    assert!(run(&["--demo-endpoints"], &[], "").unwrap().demo_endpoints);
+    assert!(
+        !run(&["--demo-endpoints", "off"], &[], "")
+            .unwrap()
+            .demo_endpoints
+    );
+    let file = run(&["--config=gateway.toml"], &[], "demo-endpoints = false").unwrap();
+    assert!(!file.demo_endpoints);
+    let checked = run(&["--demo-endpoints", "check-config"], &[], "").unwrap_err();
+    assert_eq!(checked.code, 0);
+}
+
+#[test]
+fn checked_settings_lead_to_themselves() {
+    let args = [
+        "check-config",
+        "--addr=[::1]:80",
+        "--allowed-origins=https://a.test,https://b.test:8443",
+        "--log=info,micro_socket=debug",
+        "--publish-rate=5",
+        "--ping-interval=1500ms",
+        "--max-connections=9",
+    ];
+    let first = run(&args, &[], "").unwrap_err();
+    assert_eq!((first.errors.as_str(), first.code), ("", 0));
+    let again = run(
+        &["check-config", "--config=gateway.toml"],
+        &[],
+        &first.output,
+    )
+    .unwrap_err();
+    assert_eq!(again, first);
+    assert_eq!(first.output.lines().count(), SETTINGS.len() - 1);
+}
+
+#[test]
+fn every_setting_refuses_nonsense_and_names_where_it_stands() {
+    for setting in SETTINGS {
+        let flag = format!("--{}", setting.name);
+        let by_flag = problems(&[&format!("{flag}=/nonsense/")]);
+        assert_eq!(by_flag.lines().count(), 1, "{by_flag}");
+        assert!(
+            by_flag.contains(&flag) || setting.name == "config",
+            "{by_flag}"
+        );
+    }
+    let by_env = run(&[], &[("MICRO_SOCKET_AUTH", "jwt")], "").unwrap_err();
+    assert_eq!(
+        by_env.errors,
+        "micro-socket: MICRO_SOCKET_AUTH: \"jwt\" is not one of: demo\n"
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let told = problems(&[
+        "--pong-timeout=0",
+        "--ping-interval=10ms",
+        "--max-message-bytes=100",
+        "--log=inof",
+    ]);
+    assert_eq!(told.lines().count(), 4, "{told}");
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for arg in [
+        "--pong-timeout=0",
+        "--ping-interval=0",
+        "--setup-timeout=2000h",
+        "--max-message-bytes=127",
+        "--max-message-bytes=65MiB",
+        "--max-topics=0",
+        "--max-topics=-1",
+        "--history-size=0",
+        "--publish-rate=5000000000",
+        "--allowed-origins=a.test",
+        "--log=micro_socket=loud",
+        "--addr=3000",
+    ] {
+        problems(&[arg]);
+    }
+    assert_eq!(
+        run(&["--drain-timeout=0"], &[], "").unwrap().drain_timeout,
+        Duration::ZERO
+    );
+}
+
+#[test]
+fn a_wrong_file_is_named_with_its_key() {
+    for (file, expected) in [
+        ("max-topic = 10", "gateway.toml: unknown key \"max-topic\""),
+        ("max_topics = 10", "unknown key \"max_topics\""),
+        ("[limits]\nmax-topics = 10", "unknown key \"limits\""),
+        ("max-topics = 1.5", "gateway.toml: max-topics must be"),
+        (
+            "max-topics = 'ten'",
+            "max-topics in gateway.toml: \"ten\" is not a whole number",
+        ),
+        ("config = 'x'", "config cannot be set in the file"),
+        ("max-topics = ", "gateway.toml: TOML parse error"),
+    ] {
+        let exit = run(&["--config=gateway.toml"], &[], file).unwrap_err();
+        assert!(exit.errors.contains(expected), "{}", exit.errors);
+        assert_eq!(exit.code, 2);
+    }
+    assert!(problems(&["--config=missing.toml"]).contains("missing.toml"));
+}
+
+#[test]
+fn origins_may_be_a_list_in_the_file() {
+    let file = "allowed-origins = ['https://a.test', 'https://b.test']";
+    let settings = run(&["--config=gateway.toml"], &[], file).unwrap();
+    assert_eq!(
+        settings.allowed_origins.text(),
+        "https://a.test,https://b.test"
+    );
+}
+
+#[test]
+fn help_and_version_end_well() {
+    for arg in ["--help", "--version"] {
+        let exit = run(&[arg], &[], "").unwrap_err();
+        assert_eq!((exit.errors.as_str(), exit.code), ("", 0));
+        assert!(exit.output.contains("micro-socket"));
+    }
+    assert_eq!(run(&["--nonsense"], &[], "").unwrap_err().code, 2);
+}
+
+#[test]
+fn open_demo_auth_is_warned_about() {
+    assert!(run(&[], &[], "").unwrap().warnings().is_empty());
+    let open = run(&["--addr=0.0.0.0:3000"], &[], "").unwrap();
+    assert_eq!(open.warnings().len(), 1);
+    let small = run(&["--send-queue-bytes=4KiB"], &[], "").unwrap();
+    assert!(small.warnings()[0].contains("send-queue-bytes"));
+}

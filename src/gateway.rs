@@ -1,0 +1,261 @@
+//! The conductor: every publish, subscribe and question for history, whichever way it came in,
+//! passes through here, so that access (I1), limits and counting cannot be gone around.
+//!
+//! Uses: protocol, backbone, hub, auth, metrics, config.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::auth::{Action, Authenticator, Principal};
+use crate::backbone::{Answer, Handle, History, Now, Publication, Published, Replay, Unavailable};
+use crate::hub::Hub;
+use crate::metrics::{ShardMetrics, Totals};
+use crate::protocol::{AckStatus, ErrorCode, Position, Refusal, SeqNo, Topic};
+
+/// What an answer of the backbone is before it is there.
+pub type Asked<T> = Result<Answer<Result<T, Unavailable>>, Refusal>;
+
+impl From<Unavailable> for Refusal {
+    fn from(error: Unavailable) -> Self {
+        Self::new(ErrorCode::NotAvailable, error.to_string())
+    }
+}
+
+/// The gateway's heart, shared by every shard and every HTTP handler.
+pub struct Gateway {
+    started: Instant,
+    authenticator: Authenticator,
+    backbone: Handle,
+    hub: Arc<Hub>,
+    shards: Vec<Arc<ShardMetrics>>,
+    connections: AtomicU64,
+    max_connections: u64,
+    published: AtomicU64,
+    duplicates: AtomicU64,
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    /// Puts the rooms together. `max_connections` of 0 is no limit.
+    #[must_use]
+    pub fn new(
+        authenticator: Authenticator,
+        backbone: Handle,
+        hub: Arc<Hub>,
+        max_connections: usize,
+    ) -> Self {
+        let shards = std::iter::repeat_with(Arc::default).take(hub.shards());
+        Self {
+            started: Instant::now(),
+            authenticator,
+            backbone,
+            shards: shards.collect(),
+            hub,
+            connections: AtomicU64::new(0),
+            max_connections: max_connections as u64,
+            published: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+        Now {
+            mono_ns: self.mono_ns(),
+            unix_ms: unix.unwrap_or_default().as_millis() as u64,
+        }
+    }
+
+    /// Nanoseconds since the gateway started.
+    #[must_use]
+    pub fn mono_ns(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    /// The hub.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Where a shard counts.
+    #[must_use]
+    pub fn shard_metrics(&self, shard: u16) -> Arc<ShardMetrics> {
+        self.shards[usize::from(shard)].clone()
+    }
+
+    /// Who is this?
+    ///
+    /// # Errors
+    /// A refusal with the reason.
+    pub fn authenticate(&self, token: &str) -> Result<Principal, Refusal> {
+        self.authenticator.authenticate(token)
+    }
+
+    /// Whether the principal may do this now.
+    fn allow(&self, principal: &Principal, action: Action, topic: &str) -> Result<(), Refusal> {
+        let verb = match action {
+            Action::Read => "read",
+            Action::Write => "publish to",
+        };
+        if principal.grants.allow(action, topic) {
+            Ok(())
+        } else {
+            let text = format!("your token does not allow you to {verb} this topic");
+            Err(Refusal::new(ErrorCode::AclDenied, text))
+        }
+    }
+
+    /// Publishes a message. Topic and id are checked already.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AclDenied`]; [`Unavailable`] comes with the answer.
+    pub fn publish(
+        &self,
+        now: Now,
+        principal: &Principal,
+        publication: Publication<'_>,
+    ) -> Asked<Published> {
+        self.allow(principal, Action::Write, publication.topic)?;
+        let user = &*principal.user;
+        let publication = Publication {
+            user,
+            ..publication
+        };
+        let answer = self.backbone.publish(now, publication);
+        if let Answer::Ready(Ok(published)) = &answer {
+            self.count(published.status);
+        }
+        Ok(answer)
+    }
+
+    /// Counts a publish whose answer came later.
+    pub fn count(&self, status: AckStatus) {
+        match status {
+            AckStatus::Ok => self.published.fetch_add(1, Ordering::Relaxed),
+            AckStatus::Duplicate => self.duplicates.fetch_add(1, Ordering::Relaxed),
+        };
+    }
+
+    /// Attaches a reader to a topic: `join` is called when it is allowed, before the head is
+    /// looked at, so that no record can slip between the two.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AclDenied`]; [`Unavailable`] comes with the answer.
+    pub fn subscribe(
+        &self,
+        now: Now,
+        principal: &Principal,
+        topic: &Topic,
+        after: Option<&Position>,
+        join: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Asked<Replay> {
+        self.allow(principal, Action::Read, topic.as_str())?;
+        join()?;
+        Ok(self.backbone.replay(now, topic, after))
+    }
+
+    /// Kept messages of a topic after a number.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AclDenied`]; [`Unavailable`] comes with the answer.
+    pub fn history(
+        &self,
+        now: Now,
+        principal: &Principal,
+        topic: &Topic,
+        after: SeqNo,
+        limit: usize,
+    ) -> Asked<History> {
+        self.allow(principal, Action::Read, topic.as_str())?;
+        Ok(self.backbone.history(now, topic, after, limit))
+    }
+
+    /// Room for one more connection, given back when the permit is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotAvailable`] when the gateway is full or going away.
+    pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
+        if self.is_draining() {
+            let text = "the gateway is going away; connect to another one";
+            return Err(Refusal::new(ErrorCode::NotAvailable, text));
+        }
+        let permit = Permit(self.clone());
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        if self.max_connections > 0 && before >= self.max_connections {
+            let text = format!(
+                "all {} connections are taken; try again",
+                self.max_connections
+            );
+            return Err(Refusal::new(ErrorCode::NotAvailable, text));
+        }
+        Ok(permit)
+    }
+
+    /// Whether the gateway can serve.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn ready(&self) -> Result<(), Refusal> {
+        if self.is_draining() {
+            let text = "draining: the gateway is going away";
+            return Err(Refusal::new(ErrorCode::NotAvailable, text));
+        }
+        Ok(self.backbone.health()?)
+    }
+
+    /// From now on no new connection is admitted and [`Gateway::ready`] says no.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway is going away.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// WebSockets open now.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// All shards added up.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            connections: self.connections(),
+            ..Totals::default()
+        };
+        for shard in &self.shards {
+            totals.add(shard);
+        }
+        totals
+    }
+
+    /// Messages published, and publishes that were duplicates.
+    #[must_use]
+    pub fn published(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.published), load(&self.duplicates))
+    }
+
+    /// Lets go of what has outlived its time. Called about once a second.
+    pub fn tend(&self) {
+        self.backbone.tend(self.now());
+    }
+}
+
+/// A connection's place under `max-connections`.
+pub struct Permit(Arc<Gateway>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,270 @@
+//! Publishing and reading for programs, with a token.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::auth::Principal;
+use crate::backbone::Publication;
+use crate::protocol::message::AnyJson;
+use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic};
+
+use super::AppState;
+use super::bearer::Bearer;
+use super::demo::topic_of;
+use super::error::{ApiError, ErrorBody};
+
+/// Messages of one request.
+const MAX_BATCH: usize = 1000;
+/// Bytes of one request, or one largest message with its envelope where that is more.
+const MAX_BODY_BYTES: usize = 8 << 20;
+/// Messages of one page of history, when the request does not say.
+const DEFAULT_PAGE: usize = 100;
+/// The most messages of one page of history.
+const MAX_PAGE: usize = 1000;
+
+/// The most bytes that `POST /api/publish` reads.
+pub(super) fn max_body_bytes(max_message_bytes: usize) -> usize {
+    MAX_BODY_BYTES.max(max_message_bytes + 4096)
+}
+
+/// A message to publish.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PublishItem)]
+struct Item<'a> {
+    /// Where to.
+    #[serde(borrow)]
+    #[schema(example = "prices")]
+    topic: Cow<'a, str>,
+    /// Any JSON value; it reaches subscribers byte for byte.
+    #[serde(borrow)]
+    #[schema(value_type = AnyJson, example = json!({"bid": 100, "ask": 101}))]
+    payload: &'a RawValue,
+    /// Your own name for the message, so that sending it again has no second effect. Made for you
+    /// when you leave it out.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 128)]
+    message_id: Option<String>,
+}
+
+/// One message, or many.
+#[derive(ToSchema)]
+#[schema(as = PublishRequest)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "describes the body; it is read by hand to keep payloads as they are"
+)]
+enum Request<'a> {
+    One(Item<'a>),
+    Many(Vec<Item<'a>>),
+}
+
+/// What became of a message.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PublishResult)]
+pub(super) struct Accepted {
+    /// Fresh, or published before.
+    status: AckStatus,
+    /// Where it is kept.
+    topic: String,
+    /// Its name.
+    message_id: String,
+    /// Its place in the topic.
+    seq_no: SeqNo,
+    /// The epoch of that number.
+    epoch: String,
+}
+
+/// The results of many messages, in their order.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Outcome {
+    Accepted(Accepted),
+    Refused(ErrorBody),
+}
+
+/// One result, or as many as there were messages.
+#[derive(ToSchema)]
+#[schema(as = PublishResponse)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the body")]
+enum Response_ {
+    One(Accepted),
+    Many(Vec<Outcome>),
+}
+
+/// Publishes one message, or up to 1000
+///
+/// One message is answered by its result or its error. An array is answered by 200 and an array of
+/// results and errors in the same order; a refused message does not hold up the others.
+#[utoipa::path(post, path = "/api/publish", tag = "publish", security(("bearer" = [])),
+    request_body(content = Request),
+    responses(
+        (status = 200, description = "Published.", body = Response_),
+        (status = 400, description = "Not well formed, or a bad topic.", body = ErrorBody),
+        (status = 401, description = "No token, or a bad one.", body = ErrorBody),
+        (status = 403, description = "The token does not allow it.", body = ErrorBody),
+        (status = 413, description = "Too many or too large.", body = ErrorBody),
+        (status = 503, description = "The backbone is away; send the same messageId again.", body = ErrorBody)))]
+pub(super) async fn publish(
+    State(state): State<AppState>,
+    Bearer(principal): Bearer,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(
+            ErrorCode::LimitExceeded,
+            format!(
+                "a request has at most {} bytes",
+                max_body_bytes(state.max_message_bytes)
+            ),
+        ),
+        _ => Refusal::new(ErrorCode::BadRequest, "the body could not be read"),
+    })?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Refusal::new(ErrorCode::BadRequest, "the body is not UTF-8"))?;
+    let malformed = |error: serde_json::Error| {
+        let text = format!("expected {{topic, payload, messageId?}} or an array of them: {error}");
+        Refusal::new(ErrorCode::BadRequest, text)
+    };
+    if !text.trim_ascii_start().starts_with('[') {
+        let item = serde_json::from_str(text).map_err(malformed)?;
+        return Ok(Json(publish_item(&state, &principal, item).await?).into_response());
+    }
+    let items: Vec<Item<'_>> = serde_json::from_str(text).map_err(malformed)?;
+    if items.len() > MAX_BATCH {
+        let text = format!("a request has at most {MAX_BATCH} messages");
+        return Err(Refusal::new(ErrorCode::LimitExceeded, text).into());
+    }
+    let mut outcomes = Vec::with_capacity(items.len());
+    for item in items {
+        outcomes.push(match publish_item(&state, &principal, item).await {
+            Ok(accepted) => Outcome::Accepted(accepted),
+            Err(refusal) => Outcome::Refused(refusal.into()),
+        });
+    }
+    Ok(Json(outcomes).into_response())
+}
+
+async fn publish_item(
+    state: &AppState,
+    principal: &Principal,
+    item: Item<'_>,
+) -> Result<Accepted, Refusal> {
+    Topic::check(&item.topic)?;
+    let message_id = match item.message_id {
+        Some(id) => {
+            let bad = |error: crate::protocol::NameError| {
+                Refusal::new(ErrorCode::BadRequest, error.to_string())
+            };
+            MessageId::check(&id).map_err(bad)?;
+            id
+        }
+        None => uuid::Uuid::new_v4().to_string(),
+    };
+    if item.payload.get().len() > state.max_message_bytes {
+        let text = format!("a payload has at most {} bytes", state.max_message_bytes);
+        return Err(Refusal::new(ErrorCode::LimitExceeded, text));
+    }
+    let publication = Publication {
+        user: &principal.user,
+        topic: &item.topic,
+        message_id: &message_id,
+        payload: item.payload.get(),
+        sig: None,
+    };
+    let answer = state
+        .gateway
+        .publish(state.gateway.now(), principal, publication)?;
+    let published = answer.await?;
+    Ok(Accepted {
+        status: published.status,
+        topic: match published.elsewhere {
+            Some(first) => first.as_str().to_owned(),
+            None => item.topic.into_owned(),
+        },
+        seq_no: published.seq_no,
+        epoch: published.epoch.as_str().to_owned(),
+        message_id,
+    })
+}
+
+/// Which part of the history.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// Only messages after this seqNo; 0 for all.
+    #[serde(default)]
+    after: SeqNo,
+    /// At most this many messages: 100 when not given, at most 1000.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// A topic's end and its kept messages.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TopicHistory<'a> {
+    /// The topic.
+    topic: &'a str,
+    /// The epoch of its numbers.
+    epoch: &'a str,
+    /// The newest number; 0 when there is none.
+    seq_no: SeqNo,
+    /// Kept messages after the asked number, oldest first, as on the socket.
+    #[schema(value_type = Vec<crate::protocol::MessageFrame>)]
+    messages: Vec<&'a RawValue>,
+}
+
+/// A topic's head and its kept messages
+#[utoipa::path(get, path = "/api/topics/{topic}/history", tag = "read", security(("bearer" = [])),
+    params(("topic" = String, Path, description = "The topic, percent-encoded.", example = "prices"), Page),
+    responses(
+        (status = 200, description = "The messages.", body = TopicHistory),
+        (status = 400, description = "Not well formed, or a bad topic.", body = ErrorBody),
+        (status = 401, description = "No token, or a bad one.", body = ErrorBody),
+        (status = 403, description = "The token does not allow it.", body = ErrorBody),
+        (status = 503, description = "The backbone is away.", body = ErrorBody)))]
+pub(super) async fn history(
+    State(state): State<AppState>,
+    Bearer(principal): Bearer,
+    topic: Result<Path<String>, PathRejection>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let topic = topic_of(topic)?;
+    let bad = |text: &str| Refusal::new(ErrorCode::BadRequest, text.to_owned());
+    let Query(page) = page.map_err(|_| bad("after and limit must be whole numbers from 0"))?;
+    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(bad("limit must be 1 to 1000").into());
+    }
+    let now = state.gateway.now();
+    let answer = state
+        .gateway
+        .history(now, &principal, &topic, page.after, limit)?;
+    let history = answer.await?;
+    let messages: Result<Vec<&RawValue>, _> = history
+        .records
+        .iter()
+        .map(|record| serde_json::from_slice(record.json()))
+        .collect();
+    let internal = |_| Refusal::new(ErrorCode::Internal, "a kept message cannot be read");
+    let body = to_raw_value(&TopicHistory {
+        topic: topic.as_str(),
+        epoch: history.head.epoch.as_str(),
+        seq_no: history.head.seq_no,
+        messages: messages.map_err(internal)?,
+    });
+    Ok(Json(body.map_err(internal)?).into_response())
+}

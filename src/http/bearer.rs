@@ -1,0 +1,55 @@
+//! The token of an HTTP request.
+
+use axum::extract::FromRequestParts;
+use http::header;
+use http::request::Parts;
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use crate::auth::Principal;
+use crate::protocol::{ErrorCode, Refusal};
+
+use super::AppState;
+use super::error::ApiError;
+
+/// Whoever sent `Authorization: Bearer <token>`.
+pub(super) struct Bearer(pub(super) Principal);
+
+impl FromRequestParts<AppState> for Bearer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let value = parts.headers.get(header::AUTHORIZATION);
+        let token = value
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        match token {
+            Some(token) => Ok(Self(state.gateway.authenticate(token)?)),
+            None => {
+                let text = "send the header Authorization: Bearer <token>";
+                Err(Refusal::new(ErrorCode::AuthRequired, text).into())
+            }
+        }
+    }
+}
+
+/// Writes the scheme into the OpenAPI document.
+pub(super) struct Scheme;
+
+impl Modify for Scheme {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "The same token as in setup. With demo auth any non-empty text.",
+            ))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}

@@ -1,0 +1,89 @@
+//! Refusals as HTTP answers: `{"error":{"code","message"}}`, with the codes of the socket.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::protocol::{ErrorCode, Refusal};
+
+/// The body of every refused request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    /// What went wrong.
+    pub(super) error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorDetail {
+    /// Which kind of refusal; the same codes as on the socket.
+    pub(super) code: ErrorCode,
+    /// The cause and the mend, for people.
+    pub(super) message: String,
+}
+
+impl From<Refusal> for ErrorBody {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            error: ErrorDetail {
+                code: refusal.code,
+                message: refusal.message.into_owned(),
+            },
+        }
+    }
+}
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    refusal: Refusal,
+}
+
+impl ApiError {
+    /// A refusal with another status than its code's own.
+    pub(super) fn with_status(
+        status: StatusCode,
+        code: ErrorCode,
+        message: impl Into<String>,
+    ) -> Self {
+        let refusal = Refusal::new(code, message.into());
+        Self { status, refusal }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.code.http_status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, refusal }
+    }
+}
+
+impl From<crate::backbone::Unavailable> for ApiError {
+    fn from(error: crate::backbone::Unavailable) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, Json(ErrorBody::from(self.refusal))).into_response();
+        let mut add = |name, value| {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        };
+        match status {
+            StatusCode::UNAUTHORIZED => add(header::WWW_AUTHENTICATE, "Bearer"),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                add(header::RETRY_AFTER, "1");
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,108 @@
+//! The HTTP surface: every route on one screen, and one file for what answers it.
+//!
+//! Uses: protocol, backbone, gateway, transport, auth, config, metrics, app.
+
+mod api;
+pub mod assets;
+mod asyncapi;
+mod bearer;
+mod demo;
+mod error;
+mod health;
+mod origin;
+mod pages;
+mod stats;
+mod ws;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::response::Redirect;
+use axum::routing::get;
+use axum::{Json, Router};
+use http::HeaderValue;
+use http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use leptos::config::LeptosOptions;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::config::AllowedOrigins;
+use crate::gateway::Gateway;
+
+use bearer::Scheme;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct AppState {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// Pages that may connect and call.
+    pub allowed_origins: Arc<AllowedOrigins>,
+    /// Whether `GET /demo/publish/{topic}` answers.
+    pub demo_endpoints: bool,
+    /// The largest payload, in bytes.
+    pub max_message_bytes: usize,
+    /// How the page finds its files.
+    pub leptos: LeptosOptions,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Micro Socket",
+        description = "HTTP side of the gateway. The WebSocket protocol is described by /asyncapi.json and spoken at /docs.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "publish", description = "Send messages"),
+        (name = "read", description = "Look at topics and at the gateway"),
+        (name = "health", description = "For load balancers and supervisors")
+    ),
+    modifiers(&Scheme)
+)]
+struct Document;
+
+/// Every route.
+pub fn router(state: AppState) -> Router {
+    // Largest batch: see `api`. Everything else has no body.
+    let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
+    let (documented, openapi) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(stats::stats))
+        .routes(routes!(demo::publish))
+        .routes(routes!(api::publish))
+        .routes(routes!(api::history))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .split_for_parts();
+    let pages = Router::new()
+        .route("/", get(|| async { Redirect::temporary("/docs") }))
+        .route("/docs", get(pages::docs(state.leptos.clone())))
+        .route("/openapi", get(pages::openapi))
+        .route("/openapi.json", get(|| async move { Json(openapi) }))
+        .route(
+            "/asyncapi.json",
+            get(|| async { Json(asyncapi::document()) }),
+        );
+    let fixed = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+    };
+    documented
+        .merge(pages)
+        .fallback(assets::serve)
+        .layer(body_limit)
+        .layer(CompressionLayer::new())
+        .layer(fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(REFERRER_POLICY, "no-referrer"))
+        .layer(CatchPanicLayer::new())
+        // Upgrades pass no layer: they are answered on the shard that accepted the socket.
+        .merge(
+            Router::new()
+                .route("/ws", get(ws::multi))
+                .route("/ws/sub/{topic}", get(ws::single)),
+        )
+        .with_state(state)
+}

@@ -1,0 +1,122 @@
+//! Which pages may use the gateway.
+//!
+//! Invariant: pure.
+
+use http::{HeaderMap, header};
+
+use crate::config::AllowedOrigins;
+use crate::protocol::{ErrorCode, Refusal};
+
+/// Checks the `Origin` of a request. Without one it does not come from a page, and is allowed.
+///
+/// # Errors
+/// A refusal that names the origin and the setting.
+pub(super) fn check(headers: &HeaderMap, allowed: &AllowedOrigins) -> Result<(), Refusal> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let origin = origin.to_str().unwrap_or_default();
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let fits = match allowed {
+        AllowedOrigins::Any => true,
+        AllowedOrigins::List(list) => list.iter().any(|entry| entry == origin),
+        AllowedOrigins::SameHost => match (origin.split_once("://"), host) {
+            (Some((scheme, origin)), Some(host)) => same_host(scheme, origin, host),
+            _ => false,
+        },
+    };
+    if fits {
+        Ok(())
+    } else {
+        let text = format!("pages of {origin:?} may not use this gateway; see allowed-origins");
+        Err(Refusal::new(ErrorCode::AclDenied, text))
+    }
+}
+
+/// Whether both name the same host and port; the scheme's default port may be left out.
+fn same_host(scheme: &str, origin: &str, host: &str) -> bool {
+    let default = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return false,
+    };
+    let plain = |name: &str| {
+        name.strip_suffix(default)
+            .unwrap_or(name)
+            .to_ascii_lowercase()
+    };
+    plain(origin) == plain(host)
+}
+
+/// Refuses a request that a page of another site caused. Browsers that say nothing about it are
+/// judged by [`check`] alone.
+///
+/// # Errors
+/// A refusal.
+pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers
+        .get("sec-fetch-site")
+        .map(http::HeaderValue::as_bytes)
+    {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => {
+            let text = "another site's page may not publish here; open the URL yourself";
+            Err(Refusal::new(ErrorCode::AclDenied, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(origin: Option<&str>, host: &str, allowed: &AllowedOrigins) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        check(&headers, allowed).is_ok()
+    }
+
+    #[test]
+    fn only_the_same_host_by_default() {
+        let same = &AllowedOrigins::SameHost;
+        for (origin, host) in [
+            ("http://localhost:3000", "localhost:3000"),
+            ("https://a.example", "A.example:443"),
+            ("http://a.example", "a.example"),
+            ("http://[::1]:3000", "[::1]:3000"),
+        ] {
+            assert!(allowed(Some(origin), host, same), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("http://localhost:3001", "localhost:3000"),
+            ("http://evil.example", "a.example"),
+            ("http://a.example.evil", "a.example"),
+            ("https://a.example:80", "a.example:443"),
+            ("null", "a.example"),
+            ("file://", ""),
+        ] {
+            assert!(!allowed(Some(origin), host, same), "{origin} {host}");
+        }
+        assert!(allowed(None, "a.example", same));
+    }
+
+    #[test]
+    fn a_list_is_exact() {
+        let list = &AllowedOrigins::List(vec!["https://a.example".to_owned()]);
+        assert!(allowed(Some("https://a.example"), "gateway", list));
+        for origin in [
+            "https://a.example.evil",
+            "https://xa.example",
+            "http://a.example",
+            "null",
+        ] {
+            assert!(!allowed(Some(origin), "gateway", list), "{origin}");
+        }
+        assert!(allowed(Some("null"), "gateway", &AllowedOrigins::Any));
+    }
+}

@@ -1,0 +1,106 @@
+//! Who listens to what on this node.
+//!
+//! Connections are owned by shards, one a core. The hub knows which shard has a subscriber of which
+//! topic and puts each fresh record into those shards' inboxes; within a shard, [`Topics`] knows the
+//! connections. A record costs O(shards with a subscriber) here and O(subscribers) there, whatever
+//! else is connected or subscribed.
+//!
+//! Uses: protocol, backbone, websocket.
+
+pub mod backlog;
+pub mod inbox;
+pub mod topics;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::backbone::{Events, Record};
+use crate::protocol::Topic;
+
+pub use backlog::{Backlog, Chunk};
+pub use inbox::{Arrival, Inbox};
+pub use topics::{Joined, LocalTopic, Slot, Topics};
+
+/// Enough parts that a few cores rarely meet in one.
+const PARTS: usize = 64;
+
+/// A shard's number.
+pub type ShardId = u16;
+
+type Part = RwLock<HashMap<Topic, Vec<(ShardId, LocalTopic)>>>;
+
+/// The shards' interest in topics, and their inboxes.
+pub struct Hub {
+    hasher: RandomState,
+    parts: Vec<Part>,
+    inboxes: Vec<Arc<Inbox>>,
+}
+
+impl Hub {
+    /// A hub for that many shards.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            parts: std::iter::repeat_with(Part::default).take(PARTS).collect(),
+            inboxes: std::iter::repeat_with(Arc::default).take(shards).collect(),
+        }
+    }
+
+    /// Where a shard finds its records.
+    #[must_use]
+    pub fn inbox(&self, shard: ShardId) -> Arc<Inbox> {
+        self.inboxes[usize::from(shard)].clone()
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// From now on the shard gets the topic's records, under its own number for the topic.
+    pub fn join(&self, topic: &Topic, shard: ShardId, local: LocalTopic) {
+        let mut part = self.part(topic.as_str()).write();
+        part.entry(topic.clone()).or_default().push((shard, local));
+    }
+
+    /// From now on it does not. What is in its inbox already stays there.
+    pub fn leave(&self, topic: &Topic, shard: ShardId, local: LocalTopic) {
+        let mut part = self.part(topic.as_str()).write();
+        if let Some(interested) = part.get_mut(topic) {
+            interested.retain(|entry| *entry != (shard, local));
+            if interested.is_empty() {
+                part.remove(topic);
+            }
+        }
+    }
+
+    /// How many topics have a subscriber on this node.
+    #[must_use]
+    pub fn topics(&self) -> usize {
+        self.parts.iter().map(|part| part.read().len()).sum()
+    }
+
+    fn part(&self, topic: &str) -> &Part {
+        &self.parts[self.hasher.hash_one(topic) as usize % PARTS]
+    }
+}
+
+impl Events for Hub {
+    fn deliver(&self, topic: &str, record: &Record, accepted: u64) {
+        if let Some(interested) = self.part(topic).read().get(topic) {
+            for (shard, local) in interested {
+                self.inboxes[usize::from(*shard)].push(Arrival {
+                    topic: *local,
+                    seq_no: record.seq_no,
+                    accepted,
+                    frame: record.frame.clone(),
+                });
+            }
+        }
+    }
+}

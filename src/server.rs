@@ -1,0 +1,163 @@
+//! All of it started, drained and stopped.
+//!
+//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, http.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::config::LeptosOptions;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::auth::Authenticator;
+use crate::backbone::{Memory, Retention};
+use crate::config::{Auth, Backbone, Settings};
+use crate::gateway::Gateway;
+use crate::http::{AppState, router};
+use crate::hub::Hub;
+use crate::protocol::Epoch;
+use crate::session;
+use crate::transport::listen::{Running, Start, bind, start};
+use crate::transport::{Limits, ShardHandle};
+
+/// How often the backbone lets go of what has outlived its time.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A running gateway. Dropped, it stops at once; [`Server::drain`] stops it politely.
+pub struct Server {
+    /// Where it listens; the port is known also when 0 was asked for.
+    pub addr: SocketAddr,
+    gateway: Arc<Gateway>,
+    shards: Vec<Running>,
+    refuse: CancellationToken,
+    stop: DropGuard,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// Starts a gateway. Must be called within a runtime, which renders pages and answers HTTP.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn start(settings: &Settings) -> io::Result<Self> {
+        // The page is rendered on the runtime we are in; a second start finds it set already.
+        let _ = any_spawner::Executor::init_tokio();
+        let listener = bind(settings.addr)?;
+        let addr = listener.local_addr()?;
+        let cores = std::thread::available_parallelism()?.get();
+        let hub = Arc::new(Hub::new(cores));
+        let backbone = match settings.backbone {
+            Backbone::Memory => {
+                // A new process is a new numbering, which no earlier one's positions fit.
+                let epoch = Epoch::new(&uuid::Uuid::new_v4().simple().to_string()[..16]);
+                Arc::new(Memory::new(epoch, &retention(settings), hub.clone()))
+            }
+        };
+        let authenticator = match settings.auth {
+            Auth::Demo => Authenticator::Demo,
+        };
+        let max_connections = settings.max_connections.map_or(0, Into::into);
+        let gateway = Arc::new(Gateway::new(authenticator, backbone, hub, max_connections));
+        let refuse = CancellationToken::new();
+        let stop = CancellationToken::new();
+        let state = AppState {
+            gateway: gateway.clone(),
+            allowed_origins: Arc::new(settings.allowed_origins.clone()),
+            demo_endpoints: settings.demo_endpoints,
+            max_message_bytes: settings.max_message_bytes,
+            leptos: leptos_options(),
+        };
+        let shards = start(
+            &listener,
+            &Handle::current(),
+            &Start {
+                gateway: gateway.clone(),
+                limits: limits(settings),
+                router: router(state),
+                refuse: refuse.clone(),
+                stop: stop.clone(),
+            },
+        )?;
+        tokio::spawn(tend(gateway.clone(), stop.clone()));
+        Ok(Self {
+            addr,
+            gateway,
+            shards,
+            refuse,
+            stop: stop.drop_guard(),
+            drain_timeout: settings.drain_timeout,
+        })
+    }
+
+    /// Goes away politely: says so on `/readyz`, accepts nothing new, closes every socket with 1012
+    /// in batches, waits until they are gone or the drain timeout is over, then stops.
+    pub async fn drain(self) {
+        let deadline = Instant::now() + self.drain_timeout;
+        self.gateway.start_draining();
+        self.refuse.cancel();
+        // Half the time for telling, the other half for the last ones to leave.
+        let spread = (self.drain_timeout / 2).min(Duration::from_secs(2));
+        let handles: Vec<ShardHandle> = self.shards.iter().map(|s| s.handle.clone()).collect();
+        for handle in handles {
+            handle.drain(spread);
+        }
+        while self.gateway.connections() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let left = self.gateway.connections();
+        if left > 0 {
+            tracing::warn!(left, "the drain timeout is over; the rest is cut off");
+        }
+        drop(self.stop);
+        let shards = self.shards;
+        let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Running::join));
+        let _ = joined.await;
+    }
+}
+
+async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(sleep(TEND_INTERVAL))
+        .await
+        .is_some()
+    {
+        gateway.tend();
+    }
+}
+
+fn retention(settings: &Settings) -> Retention {
+    Retention {
+        history_size: settings.history_size,
+        history_ttl: settings.history_ttl,
+        history_bytes: settings.history_bytes,
+        dedup_ttl: settings.dedup_ttl,
+        dedup_bytes: settings.dedup_bytes,
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        max_message_bytes: settings.max_message_bytes,
+        max_topics: settings.max_topics,
+        send_queue_bytes: settings.send_queue_bytes,
+        ping_interval: settings.ping_interval,
+        pong_timeout: settings.pong_timeout,
+        session: session::Limits {
+            setup_timeout_ms: settings.setup_timeout.as_millis() as u64,
+            publish_rate: settings.publish_rate.map_or(0, Into::into),
+        },
+    }
+}
+
+/// Under cargo-leptos its environment says how the page is built; otherwise it is the release's.
+fn leptos_options() -> LeptosOptions {
+    let watched = std::env::var_os("LEPTOS_OUTPUT_NAME").is_some();
+    let from_environment = watched.then(|| leptos::config::get_configuration(None).ok());
+    match from_environment.flatten() {
+        Some(configuration) => configuration.leptos_options,
+        None => LeptosOptions::builder().output_name("micro-socket").build(),
+    }
+}

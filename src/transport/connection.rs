@@ -1,0 +1,501 @@
+//! One socket, its session, and what waits for it.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::auth::Principal;
+use crate::gateway::Permit;
+use crate::hub::{Arrival, Backlog, Chunk, LocalTopic, Slot};
+use crate::metrics::ShardMetrics;
+use crate::protocol::{CloseCode, SeqNo};
+use crate::session::Session;
+use crate::websocket::{OpCode, Reader, close_frame, control_frame};
+
+use super::Limits;
+
+/// A connection's number and which of the connections with that number it is.
+pub(super) type Key = (Slot, u32);
+
+/// How long a peer has to answer our close before its socket is dropped, in milliseconds.
+const CLOSE_TIMEOUT_MS: u64 = 5_000;
+/// How long a peer may take nothing while something waits for it, in milliseconds.
+const STALL_TIMEOUT_MS: u64 = 10_000;
+/// Pieces of one gathered write.
+const PIECES: usize = 32;
+
+/// How far a close has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    /// Not begun.
+    No,
+    /// Our close frame is out or queued; the peer's is awaited.
+    Asked,
+    /// Nothing more is read; the socket ends when what waits is written.
+    Ending,
+    /// The socket is shut down; its reader will see the end.
+    Ended,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    pub(super) generation: u32,
+    socket: TcpStream,
+    pub(super) reader: Reader,
+    pub(super) session: Session,
+    pub(super) principal: Option<Arc<Principal>>,
+    /// Answers of this turn, as frames.
+    pub(super) out: Vec<u8>,
+    backlog: Option<Box<Backlog>>,
+    /// Live records that wait for the replay before them.
+    held: Option<Vec<Arrival>>,
+    /// First and last of this turn's batches in the shard's list.
+    pub(super) chain: Option<(u32, u32)>,
+    /// Whether it is on the shard's list of sockets to write.
+    pub(super) marked: bool,
+    /// Questions to the backbone that are open: no more frames are read meanwhile.
+    pub(super) waiting: bool,
+    /// Publishes whose answers are open.
+    pub(super) in_flight: u32,
+    /// Wakes the reader when it may go on.
+    pub(super) reader_waker: Option<Waker>,
+    last_in_ms: u64,
+    pinged: bool,
+    /// When a close began, or when what waits last moved.
+    since_ms: u64,
+    closing: Closing,
+    /// Whether a task is writing what waits.
+    pub(super) draining: bool,
+    /// The soonest entry in the shard's deadlines.
+    pub(super) scheduled_ms: u64,
+    _permit: Permit,
+}
+
+/// What a turn has for many connections: the frames of one topic, laid together.
+pub(super) struct Batch {
+    pub(super) bytes: Bytes,
+    pub(super) messages: u32,
+    /// When the first and the last were accepted.
+    pub(super) accepted: (u64, u64),
+}
+
+/// One link of a connection's chain of batches.
+pub(super) struct Link {
+    pub(super) batch: u32,
+    pub(super) next: Option<u32>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        generation: u32,
+        now_ms: u64,
+        socket: TcpStream,
+        session: Session,
+        permit: Permit,
+    ) -> Self {
+        Self {
+            generation,
+            socket,
+            reader: Reader::default(),
+            session,
+            principal: None,
+            out: Vec::new(),
+            backlog: None,
+            held: None,
+            chain: None,
+            marked: false,
+            waiting: false,
+            in_flight: 0,
+            reader_waker: None,
+            last_in_ms: now_ms,
+            pinged: false,
+            since_ms: now_ms,
+            closing: Closing::No,
+            draining: false,
+            scheduled_ms: u64::MAX,
+            _permit: permit,
+        }
+    }
+
+    /// Reads what is there. While something waits for this peer, or a question is open, nothing
+    /// more is taken from it: a client that does not read cannot make us hold answers.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_paused() {
+            self.reader_waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        std::pin::Pin::new(&mut self.socket).poll_read(cx, into)
+    }
+
+    /// Whether frames must wait: no more is read, and what was read is kept.
+    pub(super) fn is_paused(&self) -> bool {
+        let busy = self.waiting || self.in_flight >= super::driver::MAX_IN_FLIGHT;
+        (busy || self.backlog.is_some()) && self.closing != Closing::Ended
+    }
+
+    pub(super) fn wake_reader(&mut self) {
+        if let Some(waker) = self.reader_waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Something came in: the peer is alive.
+    pub(super) fn heard(&mut self, now_ms: u64) {
+        self.last_in_ms = now_ms;
+        self.pinged = false;
+    }
+
+    /// Whether messages of the peer still count.
+    pub(super) fn is_open(&self) -> bool {
+        self.closing == Closing::No
+    }
+
+    /// Whether nothing of the peer is read any more.
+    pub(super) fn is_closing_down(&self) -> bool {
+        matches!(self.closing, Closing::Ending | Closing::Ended)
+    }
+
+    pub(super) fn has_something_to_write(&self) -> bool {
+        !self.out.is_empty() || (self.closing == Closing::Ending && self.backlog.is_none())
+    }
+
+    /// Keeps live records until the replay before them was sent. Too many of them end the
+    /// connection: it resumes from what it has.
+    pub(super) fn hold(&mut self, now_ms: u64, records: &[Arrival], limits: &Limits) {
+        let held = self.held.get_or_insert_default();
+        held.extend_from_slice(records);
+        if held.iter().map(|record| record.frame.len()).sum::<usize>() > limits.send_queue_bytes {
+            self.held = None;
+            self.close(now_ms, CloseCode::ContinuityLost);
+        }
+    }
+
+    /// The replay up to `head` was sent: sends what was held of that topic behind it, and returns
+    /// the number up to which the connection has everything now.
+    pub(super) fn release_held(&mut self, topic: LocalTopic, head: SeqNo) -> SeqNo {
+        let Some(mut held) = self.held.take() else {
+            return head;
+        };
+        let mut after = head;
+        for record in held.extract_if(.., |record| record.topic == topic) {
+            if record.seq_no > head {
+                self.queue_shared(std::iter::once(record.frame));
+                after = record.seq_no;
+            }
+        }
+        if !held.is_empty() {
+            self.held = Some(held);
+        }
+        after
+    }
+
+    /// Begins to close: our close frame goes out behind what waits.
+    pub(super) fn close(&mut self, now_ms: u64, code: CloseCode) {
+        if self.is_open() {
+            close_frame(&mut self.out, code.code(), code.reason());
+            self.closing = Closing::Asked;
+            self.since_ms = now_ms;
+        }
+    }
+
+    /// The peer broke the protocol: close, and read nothing more of it (RFC 6455 section 7.1.7).
+    pub(super) fn fail(&mut self, now_ms: u64, code: CloseCode) {
+        self.close(now_ms, code);
+        self.end(now_ms);
+    }
+
+    /// The peer closes: its frame is answered, then the socket ends (RFC 6455 section 5.5.1).
+    pub(super) fn peer_closes(&mut self, now_ms: u64, code: Option<u16>) {
+        if self.is_open() {
+            let payload = code.map(u16::to_be_bytes);
+            let payload = payload.as_ref().map_or(&[][..], |bytes| bytes);
+            control_frame(&mut self.out, OpCode::Close, payload);
+        }
+        self.end(now_ms);
+    }
+
+    fn end(&mut self, now_ms: u64) {
+        if self.closing != Closing::Ended {
+            self.closing = Closing::Ending;
+            self.since_ms = now_ms;
+        }
+    }
+
+    /// Shuts the socket down; its reader sees the end and lets go of everything.
+    fn shut(&mut self, how: std::net::Shutdown) {
+        let _ = SockRef::from(&self.socket).shutdown(how);
+        self.closing = Closing::Ended;
+        self.out = Vec::new();
+        self.backlog = None;
+        self.wake_reader();
+    }
+
+    /// Whether something waits for the socket to take more.
+    pub(super) fn is_behind(&self) -> bool {
+        self.backlog.is_some()
+    }
+
+    /// Queues frames that are kept elsewhere anyway, such as history: they do not count against the
+    /// queue's bound.
+    pub(super) fn queue_shared(&mut self, frames: impl Iterator<Item = Bytes>) {
+        self.out_to_backlog();
+        let backlog = self.backlog.get_or_insert_default();
+        for bytes in frames {
+            backlog.push_shared(Chunk {
+                bytes,
+                messages: 0,
+                accepted: 0,
+            });
+        }
+    }
+
+    fn out_to_backlog(&mut self) {
+        if !self.out.is_empty() {
+            let bytes = std::mem::take(&mut self.out).into();
+            let chunk = Chunk {
+                bytes,
+                messages: 0,
+                accepted: 0,
+            };
+            self.backlog.get_or_insert_default().push(chunk, 0);
+        }
+    }
+
+    /// Writes answers and batches of this turn with one call where the socket takes them; what it
+    /// does not take waits in the backlog.
+    pub(super) fn flush(
+        &mut self,
+        now_ns: impl Fn() -> u64,
+        batches: &[Batch],
+        links: &[Link],
+        limits: &Limits,
+        metrics: &ShardMetrics,
+    ) {
+        let chain = self.chain.take();
+        if self.closing == Closing::Ended {
+            return;
+        }
+        let mut next = chain.map(|(first, _)| first);
+        let was_behind = self.is_behind();
+        if !was_behind {
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let mut ends = [0; PIECES];
+            let mut total = 0;
+            let mut count = 0;
+            if !self.out.is_empty() {
+                pieces[0] = IoSlice::new(&self.out);
+                total = self.out.len();
+                ends[0] = total;
+                count = 1;
+            }
+            let mut ahead = next;
+            while let Some(link) = ahead.map(|at| &links[at as usize]) {
+                if count == PIECES {
+                    break;
+                }
+                let bytes = &batches[link.batch as usize].bytes;
+                pieces[count] = IoSlice::new(bytes);
+                total += bytes.len();
+                ends[count] = total;
+                count += 1;
+                ahead = link.next;
+            }
+            let result = match count {
+                0 => Ok(0),
+                1 => self.socket.try_write(&pieces[0]),
+                _ => self.socket.try_write_vectored(&pieces[..count]),
+            };
+            let written = match result {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => return self.shut(std::net::Shutdown::Both),
+            };
+            let done_at = now_ns();
+            let mut begin = 0;
+            let mut whole = true;
+            if !self.out.is_empty() {
+                if written < ends[0] {
+                    let bytes = std::mem::take(&mut self.out).into();
+                    let chunk = Chunk {
+                        bytes,
+                        messages: 0,
+                        accepted: 0,
+                    };
+                    self.backlog.get_or_insert_default().push(chunk, written);
+                    whole = false;
+                }
+                begin = 1;
+            }
+            for end in &ends[begin..count] {
+                let Some(link) = next.map(|at| &links[at as usize]) else {
+                    break;
+                };
+                let batch = &batches[link.batch as usize];
+                if written >= *end {
+                    let (first, last) = batch.accepted;
+                    metrics.delivered(
+                        u64::from(batch.messages),
+                        done_at.saturating_sub(first),
+                        done_at.saturating_sub(last),
+                    );
+                } else {
+                    let sent = batch.bytes.len().saturating_sub(end - written);
+                    self.backlog
+                        .get_or_insert_default()
+                        .push(batch.chunk(), if whole { sent } else { 0 });
+                    whole = false;
+                }
+                next = link.next;
+            }
+        } else {
+            self.out_to_backlog();
+        }
+        if self.backlog.is_none() && next.is_none() {
+            // Give the memory back: an idle connection owns no buffer.
+            self.out = Vec::new();
+            return self.written_all();
+        }
+        // More pieces than one call takes, or a socket that is behind.
+        self.out_to_backlog();
+        while let Some(link) = next.map(|at| &links[at as usize]) {
+            let chunk = batches[link.batch as usize].chunk();
+            self.backlog.get_or_insert_default().push(chunk, 0);
+            next = link.next;
+        }
+        if !was_behind && self.is_open() {
+            self.since_ms = now_ns() / 1_000_000;
+        }
+        if self
+            .backlog
+            .as_ref()
+            .is_some_and(|b| b.waiting() > limits.send_queue_bytes)
+        {
+            self.give_up(now_ns() / 1_000_000);
+        }
+    }
+
+    /// The peer is too slow: everything that waits is let go, and it is told so.
+    fn give_up(&mut self, now_ms: u64) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.cut();
+        }
+        self.close(now_ms, CloseCode::SlowConsumer);
+        self.out_to_backlog();
+    }
+
+    fn written_all(&mut self) {
+        if self.closing == Closing::Ending {
+            // The reader drains what still comes, so that our close frame is not lost to a reset.
+            let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it; ready when nothing waits any more.
+    pub(super) fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        now_ns: impl Fn() -> u64,
+        metrics: &ShardMetrics,
+    ) -> Poll<()> {
+        while let Some(backlog) = self.backlog.as_mut() {
+            if backlog.is_empty() {
+                self.backlog = None;
+                break;
+            }
+            match self.socket.poll_write_ready(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => {
+                    self.shut(std::net::Shutdown::Both);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Ok(())) => {}
+            }
+            match self.socket.try_write(backlog.front()) {
+                Ok(written) => {
+                    self.since_ms = now_ns() / 1_000_000;
+                    if let Some(chunk) = backlog.advance(written) {
+                        let age = now_ns().saturating_sub(chunk.accepted);
+                        if chunk.messages > 0 {
+                            metrics.delivered(u64::from(chunk.messages), age, age);
+                        }
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    self.shut(std::net::Shutdown::Both);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        self.written_all();
+        self.wake_reader();
+        Poll::Ready(())
+    }
+
+    /// When to look at this connection again.
+    pub(super) fn deadline(&self, limits: &Limits) -> u64 {
+        if self.closing != Closing::No {
+            return self.since_ms + CLOSE_TIMEOUT_MS;
+        }
+        let alive = if self.backlog.is_some() {
+            self.since_ms + STALL_TIMEOUT_MS
+        } else {
+            self.last_in_ms + self.silence_ms(limits)
+        };
+        self.session.deadline().map_or(alive, |at| at.min(alive))
+    }
+
+    /// How long the peer may be silent now.
+    fn silence_ms(&self, limits: &Limits) -> u64 {
+        let pong = if self.pinged {
+            limits.pong_timeout
+        } else {
+            std::time::Duration::ZERO
+        };
+        (limits.ping_interval + pong).as_millis() as u64
+    }
+
+    /// Does what silence and stalled closes ask for. Returns whether there is something to write.
+    pub(super) fn tick(&mut self, now_ms: u64, limits: &Limits) -> bool {
+        if self.closing != Closing::No {
+            if now_ms >= self.since_ms + CLOSE_TIMEOUT_MS {
+                self.shut(std::net::Shutdown::Both);
+            }
+            false
+        } else if self.backlog.is_some() {
+            if now_ms >= self.since_ms + STALL_TIMEOUT_MS {
+                self.give_up(now_ms);
+            }
+            false
+        } else if now_ms < self.last_in_ms + self.silence_ms(limits) {
+            false
+        } else if self.pinged {
+            // The peer is gone; there is nobody to tell.
+            self.shut(std::net::Shutdown::Both);
+            false
+        } else {
+            control_frame(&mut self.out, OpCode::Ping, b"");
+            self.pinged = true;
+            true
+        }
+    }
+}
+
+impl Batch {
+    fn chunk(&self) -> Chunk {
+        Chunk {
+            bytes: self.bytes.clone(),
+            messages: self.messages,
+            accepted: self.accepted.0,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Accepts connections on every shard and speaks HTTP on them.
+//!
+//! A request that wants to upgrade is routed on the shard itself, so that its socket stays on the
+//! event loop it was accepted on. Every other request is routed on the general runtime: rendering a
+//! page never holds up a delivery.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::{IntoResponse as _, Response};
+use http::{Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::gateway::Gateway;
+
+use super::shard::Shard;
+use super::{Command, Limits, ShardHandle};
+
+/// A whole request head must come within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest request head, in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// The most header fields of a request.
+const MAX_HEADERS: usize = 100;
+/// Connections that the kernel holds for us.
+const LISTEN_QUEUE: i32 = 4096;
+/// Pause after a failed accept, such as when no file descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens the address for listening.
+///
+/// # Errors
+/// The system's reason, with the address.
+pub fn bind(addr: SocketAddr) -> io::Result<StdListener> {
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}"))
+    };
+    let open = || {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        // Inherited by every connection: a small frame must not wait for more.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(LISTEN_QUEUE)?;
+        Ok(StdListener::from(socket))
+    };
+    open().map_err(explain)
+}
+
+/// A running shard.
+pub struct Running {
+    /// To tell it things.
+    pub handle: ShardHandle,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until the shard's thread has ended, after its stop was asked for.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("a shard panicked");
+        }
+    }
+}
+
+/// What a shard's thread needs.
+#[derive(Clone)]
+pub struct Start {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// What connections may do.
+    pub limits: Limits,
+    /// Answers every request.
+    pub router: Router,
+    /// Cancelled: no more connections are accepted.
+    pub refuse: CancellationToken,
+    /// Cancelled: the shard stops and drops every connection.
+    pub stop: CancellationToken,
+}
+
+/// Starts the threads of all shards on one listening socket. `general` runs everything that is not
+/// a WebSocket.
+///
+/// # Errors
+/// When the socket cannot be shared or a thread cannot be started.
+pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
+    (0..start.gateway.hub().shards() as u16)
+        .map(|id| {
+            let (sender, commands) = mpsc::unbounded_channel();
+            let handle = ShardHandle(sender);
+            let (listener, general, start, own) = (
+                listener.try_clone()?,
+                general.clone(),
+                start.clone(),
+                handle.clone(),
+            );
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{id}"))
+                .spawn(move || {
+                    let shard = Shard::new(id, start.gateway.clone(), start.limits);
+                    let local = LocalSet::new();
+                    local.block_on(
+                        &runtime,
+                        run(shard, listener, general, start, own, commands),
+                    );
+                })?;
+            Ok(Running { handle, thread })
+        })
+        .collect()
+}
+
+async fn run(
+    shard: Rc<Shard>,
+    listener: StdListener,
+    general: Handle,
+    start: Start,
+    own: ShardHandle,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    spawn_local(shard.clone().run_turns());
+    spawn_local(shard.clone().run_deadlines());
+    let refuse = start.refuse.clone();
+    let stop = start.stop.clone();
+    spawn_local(async move {
+        tokio::select! {
+            () = accept(listener, general, start, own) => {}
+            () = refuse.cancelled() => {}
+        }
+    });
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            command = commands.recv() => match command {
+                Some(Command::Adopt(upgrade, topic, permit)) => {
+                    let shard = shard.clone();
+                    spawn_local(async move {
+                        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+                            Ok(Ok(parts)) => {
+                                let socket = parts.io.into_inner();
+                                shard.serve(socket, parts.read_buf, topic, permit).await;
+                            }
+                            Ok(Err(_)) => tracing::error!("an upgraded connection is not a TCP stream"),
+                            Err(error) => tracing::debug!(%error, "upgrade failed"),
+                        }
+                    });
+                }
+                Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
+                None => return,
+            },
+        }
+    }
+}
+
+async fn accept(listener: StdListener, general: Handle, start: Start, own: ShardHandle) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot accept connections"),
+    };
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                let connection =
+                    serve_http(socket, peer, general.clone(), start.clone(), own.clone());
+                spawn_local(connection);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_http(
+    socket: TcpStream,
+    peer: SocketAddr,
+    general: Handle,
+    start: Start,
+    own: ShardHandle,
+) {
+    let router = start.router;
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(own.clone());
+        let request = request.map(Body::new);
+        let upgrades = request.headers().contains_key(header::UPGRADE);
+        let answer = router.clone().oneshot(request);
+        let general = general.clone();
+        async move {
+            if upgrades {
+                return answer.await;
+            }
+            let answer = general.spawn(answer).await;
+            // A handler that panicked has been logged; its connection gets an answer all the same.
+            answer.unwrap_or_else(|_| {
+                Ok::<Response, Infallible>(StatusCode::INTERNAL_SERVER_ERROR.into_response())
+            })
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = start.refuse.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}

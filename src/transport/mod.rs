@@ -1,0 +1,71 @@
+//! Where a session meets a socket.
+//!
+//! One shard a core: a thread with its own event loop that accepts connections and owns them for
+//! life. What is ready is read and published first; then, at the end of the turn, each socket that
+//! has something to get is written once. Nothing waits for a timer, and an idle connection owns no
+//! buffer.
+//!
+//! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
+//! * `shard`: the connections of one core, and the turn.
+//! * `driver`: what a session wants, done.
+//! * `connection`: one socket, its session and what waits for it.
+//! * `deadlines`: when to look at which connection. Pure.
+//!
+//! Uses: protocol, websocket, session, hub, gateway, backbone, auth, metrics.
+
+mod connection;
+mod deadlines;
+mod driver;
+pub mod listen;
+mod shard;
+
+use std::time::Duration;
+
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::mpsc;
+
+use crate::gateway::Permit;
+use crate::protocol::Topic;
+use crate::session;
+
+/// What a connection may do and how long it may be silent.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest message of a client, in bytes.
+    pub max_message_bytes: usize,
+    /// Subscriptions of one connection.
+    pub max_topics: usize,
+    /// Bytes that may wait for one connection.
+    pub send_queue_bytes: usize,
+    /// Silence after which a connection is pinged.
+    pub ping_interval: Duration,
+    /// Silence after a ping that ends the connection.
+    pub pong_timeout: Duration,
+    /// The session's own limits.
+    pub session: session::Limits,
+}
+
+/// What a shard is told.
+pub(crate) enum Command {
+    /// Take over the socket of an accepted upgrade, subscribed to the topic of its URL.
+    Adopt(OnUpgrade, Option<Topic>, Permit),
+    /// Close this share of the connections with 1012, spread over this time.
+    Drain(Duration),
+}
+
+/// The shard that reads a request; found in the request's extensions.
+#[derive(Clone)]
+pub struct ShardHandle(pub(crate) mpsc::UnboundedSender<Command>);
+
+impl ShardHandle {
+    /// Hands over a socket that is being upgraded.
+    pub fn adopt(&self, upgrade: OnUpgrade, topic: Option<Topic>, permit: Permit) {
+        // A shard that is gone drops the socket, which closes it.
+        let _ = self.0.send(Command::Adopt(upgrade, topic, permit));
+    }
+
+    /// Closes the shard's connections, spread over this time.
+    pub fn drain(&self, spread: Duration) {
+        let _ = self.0.send(Command::Drain(spread));
+    }
+}
