@@ -12,4 +12,5 @@
 mod harness;
 
 mod frames;
+mod resume;
 mod setup;

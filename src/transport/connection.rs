@@ -35,6 +35,8 @@ enum Closing {
     Asked,
     /// Nothing more is read; the socket ends when what waits is written.
     Ending,
+    /// All is written and the peer has been told; what it still sends is let go of.
+    Lingering,
     /// The socket is shut down; its reader will see the end.
     Ended,
 }
@@ -172,7 +174,10 @@ impl Connection {
 
     /// Whether nothing of the peer is read any more.
     pub(super) fn is_closing_down(&self) -> bool {
-        matches!(self.closing, Closing::Ending | Closing::Ended)
+        matches!(
+            self.closing,
+            Closing::Ending | Closing::Lingering | Closing::Ended
+        )
     }
 
     pub(super) fn has_something_to_write(&self) -> bool {
@@ -235,7 +240,7 @@ impl Connection {
     }
 
     fn end(&mut self, now_ms: u64) {
-        if self.closing != Closing::Ended {
+        if !self.is_closing_down() {
             self.closing = Closing::Ending;
             self.since_ms = now_ms;
         }
@@ -328,6 +333,7 @@ impl Connection {
 
     pub(super) fn written_all(&mut self) {
         if self.closing == Closing::Ending {
+            self.closing = Closing::Lingering;
             // The reader drains what still comes, so that our close frame is not lost to a reset.
             let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
         }
@@ -377,8 +383,10 @@ impl Connection {
 
     /// When to look at this connection again.
     pub(super) fn deadline(&self, limits: &Limits) -> u64 {
-        if self.closing != Closing::No {
-            return self.since_ms + CLOSE_TIMEOUT_MS;
+        match self.closing {
+            Closing::No => {}
+            Closing::Ended => return u64::MAX,
+            _ => return self.since_ms + CLOSE_TIMEOUT_MS,
         }
         let alive = if self.backlog.is_some() {
             self.since_ms + STALL_TIMEOUT_MS
