@@ -136,31 +136,41 @@ impl Topics {
 
     /// Makes a live subscriber careful again: it gets nothing until [`Topics::settle`].
     pub fn take_care(&mut self, slot: Slot, local: LocalTopic) {
-        if self
-            .place(slot, local)
-            .is_some_and(|place| place & CAREFUL == 0)
-        {
+        let Some(place) = self.place(slot, local) else {
+            return;
+        };
+        if place & CAREFUL == 0 {
             self.remove_from_entry(slot, local);
             let careful = &mut self.entries[local as usize].careful;
             let place = careful.len() as u32 | CAREFUL;
             careful.push(Careful { slot, after: None });
             self.set_place(slot, local, place);
+        } else if let Some(careful) = self.careful_at(local, place) {
+            careful.after = None;
         }
     }
 
-    /// The connection has everything up to `after`; from now on it gets what comes behind that.
+    fn careful_at(&mut self, local: LocalTopic, place: u32) -> Option<&mut Careful> {
+        let entry = self.entries.get_mut(local as usize)?;
+        entry.careful.get_mut((place & !CAREFUL) as usize)
+    }
+
+    /// The connection has everything up to `after`; from now on it gets what comes behind that. One
+    /// that is settled already stays where it is: it still waits for what comes before `after`.
     pub fn settle(&mut self, slot: Slot, local: LocalTopic, after: SeqNo) {
         let Some(place) = self.place(slot, local) else {
             return;
         };
-        let entry = &mut self.entries[local as usize];
-        if place & CAREFUL == 0 {
-            return;
-        }
-        if entry.delivered >= after {
-            self.enliven(slot, local);
-        } else if let Some(careful) = entry.careful.get_mut((place & !CAREFUL) as usize) {
-            careful.after = Some(after);
+        let delivered = self.delivered(local);
+        match self.careful_at(local, place) {
+            Some(careful) if place & CAREFUL != 0 && careful.after.is_none() => {
+                if delivered >= after {
+                    self.enliven(slot, local);
+                } else {
+                    careful.after = Some(after);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -315,6 +325,20 @@ mod tests {
         assert_eq!(joined, Joined::Another);
         topics.settle(4, local, 11);
         assert_eq!(topics.live(local), [3, 4]);
+    }
+
+    #[test]
+    fn settling_again_passes_over_nothing() {
+        let mut topics = Topics::default();
+        let (local, _) = topics.join(3, &topic(1));
+        topics.settle(3, local, 5);
+        topics.settle(3, local, 6);
+        let after = |topics: &Topics| topics.careful(local)[0].after;
+        assert_eq!(after(&topics), Some(5));
+        topics.take_care(3, local);
+        assert_eq!(after(&topics), None);
+        topics.settle(3, local, 7);
+        assert_eq!(after(&topics), Some(7));
     }
 
     #[test]
