@@ -65,7 +65,8 @@ pub(super) struct Connection {
     /// Wakes the reader when it may go on.
     pub(super) reader_waker: Option<Waker>,
     last_in_ms: u64,
-    pinged: bool,
+    /// When a ping was sent that nothing came in after.
+    pinged_ms: Option<u64>,
     /// When a close began, or when what waits last moved.
     since_ms: u64,
     closing: Closing,
@@ -113,7 +114,7 @@ impl Connection {
             in_flight: 0,
             reader_waker: None,
             last_in_ms: now_ms,
-            pinged: false,
+            pinged_ms: None,
             since_ms: now_ms,
             closing: Closing::No,
             draining: false,
@@ -151,7 +152,7 @@ impl Connection {
     /// Something came in: the peer is alive.
     pub(super) fn heard(&mut self, now_ms: u64) {
         self.last_in_ms = now_ms;
-        self.pinged = false;
+        self.pinged_ms = None;
     }
 
     /// Whether messages of the peer still count.
@@ -333,6 +334,8 @@ impl Connection {
                     self.backlog.get_or_insert_default().push(chunk, written);
                     whole = false;
                 }
+                // Give the memory back: an idle connection owns no buffer.
+                self.out = Vec::new();
                 begin = 1;
             }
             for end in &ends[begin..count] {
@@ -360,8 +363,6 @@ impl Connection {
             self.out_to_backlog();
         }
         if self.backlog.is_none() && next.is_none() {
-            // Give the memory back: an idle connection owns no buffer.
-            self.out = Vec::new();
             return self.written_all();
         }
         // More pieces than one call takes, or a socket that is behind.
@@ -443,25 +444,27 @@ impl Connection {
 
     /// When to look at this connection again.
     pub(super) fn deadline(&self, limits: &Limits) -> u64 {
-        if self.closing != Closing::No {
-            return self.since_ms + CLOSE_TIMEOUT_MS;
+        match self.closing {
+            Closing::No => {}
+            // Nothing is left to do but to let its reader see the end.
+            Closing::Ended => return u64::MAX,
+            Closing::Asked | Closing::Ending => return self.since_ms + CLOSE_TIMEOUT_MS,
         }
         let alive = if self.backlog.is_some() {
             self.since_ms + STALL_TIMEOUT_MS
         } else {
-            self.last_in_ms + self.silence_ms(limits)
+            self.silent_until(limits)
         };
         self.session.deadline().map_or(alive, |at| at.min(alive))
     }
 
-    /// How long the peer may be silent now.
-    fn silence_ms(&self, limits: &Limits) -> u64 {
-        let pong = if self.pinged {
-            limits.pong_timeout
-        } else {
-            std::time::Duration::ZERO
-        };
-        (limits.ping_interval + pong).as_millis() as u64
+    /// Until when the peer may be silent. The answer to a ping has its whole time from when the ping
+    /// was sent, also where that was late.
+    fn silent_until(&self, limits: &Limits) -> u64 {
+        match self.pinged_ms {
+            Some(at_ms) => at_ms + limits.pong_timeout.as_millis() as u64,
+            None => self.last_in_ms + limits.ping_interval.as_millis() as u64,
+        }
     }
 
     /// Does what silence and stalled closes ask for. Returns whether there is something to write.
@@ -476,15 +479,15 @@ impl Connection {
                 self.give_up(now_ms);
             }
             false
-        } else if now_ms < self.last_in_ms + self.silence_ms(limits) {
+        } else if now_ms < self.silent_until(limits) {
             false
-        } else if self.pinged {
+        } else if self.pinged_ms.is_some() {
             // The peer is gone; there is nobody to tell.
             self.shut(std::net::Shutdown::Both);
             false
         } else {
             control_frame(&mut self.out, OpCode::Ping, b"");
-            self.pinged = true;
+            self.pinged_ms = Some(now_ms);
             true
         }
     }
