@@ -11,5 +11,13 @@
 
 mod harness;
 
+mod bad_input;
+mod closing;
 mod frames;
+mod limits;
+mod order;
+mod pipelining;
+mod replay;
+mod rfc6455;
 mod setup;
+mod slow_consumer;
