@@ -11,9 +11,12 @@
 
 mod harness;
 
+mod architecture;
 mod bad_input;
 mod closing;
 mod frames;
+mod http_api;
+mod http_pages;
 mod limits;
 mod order;
 mod pipelining;

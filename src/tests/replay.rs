@@ -142,7 +142,7 @@ async fn a_replay_may_be_larger_than_every_buffer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_gap_and_no_double_between_replay_and_live() {
-    const EACH: u64 = 1500;
+    const EACH: u64 = 600;
     const PUBLISHERS: u64 = 3;
     let gateway = TestGateway::with(&[("history-size", "10000")]).await;
     let addr = gateway.addr;
@@ -181,7 +181,7 @@ async fn no_gap_and_no_double_between_replay_and_live() {
                             .await;
                         while socket.next().await["type"] != "unsubscribed" {}
                     }
-                    let from = if round % 5 == 0 { 0 } else { last };
+                    let from = if round % 16 == 5 { 0 } else { last };
                     let request = json!({"type": "subscribe", "topic": "t", "lastSeq": from});
                     socket.send(request).await;
                     // What was on its way before the answer goes on from where we were.
