@@ -79,6 +79,12 @@ impl IntoResponse for ApiError {
         };
         match status {
             StatusCode::UNAUTHORIZED => add(header::WWW_AUTHENTICATE, "Bearer"),
+            // RFC 9110 section 15.5.22 and RFC 6455 section 4.4: which protocol, which version.
+            StatusCode::UPGRADE_REQUIRED => {
+                add(header::UPGRADE, "websocket");
+                add(header::CONNECTION, "upgrade");
+                add(header::SEC_WEBSOCKET_VERSION, "13");
+            }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 add(header::RETRY_AFTER, "1");
             }
