@@ -36,6 +36,8 @@ enum Closing {
     Asked,
     /// Nothing more is read; the socket ends when what waits is written.
     Ending,
+    /// Everything is written and our side is shut; the peer's end is awaited.
+    Emptied,
     /// The socket is shut down; its reader will see the end.
     Ended,
 }
@@ -174,7 +176,10 @@ impl Connection {
 
     /// Whether nothing of the peer is read any more.
     pub(super) fn is_closing_down(&self) -> bool {
-        matches!(self.closing, Closing::Ending | Closing::Ended)
+        matches!(
+            self.closing,
+            Closing::Ending | Closing::Emptied | Closing::Ended
+        )
     }
 
     pub(super) fn has_something_to_write(&self) -> bool {
@@ -237,7 +242,7 @@ impl Connection {
     }
 
     fn end(&mut self, now_ms: u64) {
-        if self.closing != Closing::Ended {
+        if !self.is_closing_down() {
             self.closing = Closing::Ending;
             self.since_ms = now_ms;
         }
@@ -332,6 +337,7 @@ impl Connection {
         if self.closing == Closing::Ending {
             // The reader drains what still comes, so that our close frame is not lost to a reset.
             let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            self.closing = Closing::Emptied;
         }
     }
 
@@ -383,7 +389,9 @@ impl Connection {
             Closing::No => {}
             // Nothing is left to do but to let its reader see the end.
             Closing::Ended => return u64::MAX,
-            Closing::Asked | Closing::Ending => return self.since_ms + CLOSE_TIMEOUT_MS,
+            Closing::Asked | Closing::Ending | Closing::Emptied => {
+                return self.since_ms + CLOSE_TIMEOUT_MS;
+            }
         }
         let alive = if self.backlog.is_some() {
             self.since_ms + STALL_TIMEOUT_MS
