@@ -54,6 +54,15 @@ impl ApiError {
     }
 }
 
+/// Answers a path that exists when it is asked with another method.
+pub(super) async fn method_not_allowed(method: http::Method, uri: http::Uri) -> ApiError {
+    let text = format!(
+        "{} does not take {method}; /openapi lists the endpoints",
+        uri.path()
+    );
+    ApiError::with_status(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, text)
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.code.http_status());

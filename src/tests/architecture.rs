@@ -67,11 +67,17 @@ fn test_modules(text: &str) -> Vec<String> {
     let mut lines = text.lines();
     let mut names = Vec::new();
     while lines.any(|line| line == "#[cfg(test)]") {
-        let declared = lines.by_ref().find(|line| !line.starts_with("#["));
-        let name = declared
-            .and_then(|line| line.strip_prefix("mod "))
-            .and_then(|line| line.strip_suffix(';'));
-        names.extend(name.map(str::to_owned));
+        for line in lines.by_ref() {
+            let path = line.strip_prefix("#[path = \"");
+            if let Some(path) = path.and_then(|path| path.strip_suffix(".rs\"]")) {
+                names.push(path.to_owned());
+            } else if let Some(name) = line.strip_prefix("mod ") {
+                names.extend(name.strip_suffix(';').map(str::to_owned));
+                break;
+            } else if !line.starts_with("#[") {
+                break;
+            }
+        }
     }
     names
 }
