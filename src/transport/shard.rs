@@ -133,7 +133,7 @@ impl Shard {
         if self.gateway.is_draining() {
             // Admitted before the drain began, and too late to be told with the others.
             self.with(key, |state, now_ms| {
-                self.handle(state, key, now_ms, Input::Drain)
+                self.handle(state, key, now_ms, Input::Drain);
             });
         }
         if !first_bytes.is_empty() {
