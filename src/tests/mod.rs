@@ -20,6 +20,7 @@ mod http_pages;
 mod limits;
 mod order;
 mod pipelining;
+mod readme;
 mod replay;
 mod resume;
 mod rfc6455;
