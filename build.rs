@@ -34,7 +34,10 @@ fn main() -> io::Result<()> {
                 .map(|part| part.to_string_lossy())
                 .collect();
             let brotli = file.with_added_extension("br");
-            let brotli = if brotli.is_file() {
+            let smaller = fs::metadata(&brotli).is_ok_and(|small| {
+                fs::metadata(&file).is_ok_and(|plain| small.len() < plain.len())
+            });
+            let brotli = if smaller {
                 format!("Some(include_bytes!({brotli:?}))")
             } else {
                 "None".to_owned()
@@ -50,15 +53,17 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&var("OUT_DIR")).join("assets.rs"), table)
 }
 
-/// Every file that is served: not the compressed siblings, not hidden ones.
+/// Every file that is served: not the compressed siblings, hidden ones or TypeScript's types.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let compressed = name.ends_with(".br") || name.ends_with(".gz");
+        let other = [".br", ".gz", ".d.ts"]
+            .iter()
+            .any(|end| name.ends_with(end));
         if path.is_dir() {
             collect(&path, files)?;
-        } else if !compressed && !name.starts_with('.') {
+        } else if !other && !name.starts_with('.') {
             files.push(path);
         }
     }

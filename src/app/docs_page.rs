@@ -44,7 +44,7 @@ pub fn DocsPage() -> impl IntoView {
             <div id="playground" tabindex="-1">
                 <h1>"Speak to the gateway"</h1>
                 <p class="lead">
-                    "Topics over WebSocket, in order, with positions to go on from. Send every message of the protocol from here and see every answer."
+                    "Send every message of the protocol from here, and see every answer."
                 </p>
                 <noscript>
                     <p class="notice">

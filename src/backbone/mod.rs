@@ -10,6 +10,7 @@ pub mod dedup;
 pub mod log;
 pub mod memory;
 pub mod record;
+pub mod sessions;
 
 #[cfg(test)]
 mod contract;
@@ -26,6 +27,7 @@ use crate::protocol::{AckStatus, Epoch, Position, SeqNo, Topic, UnrecoveredReaso
 
 pub use memory::Memory;
 pub use record::Record;
+pub use sessions::{MemorySessions, SessionId, SessionRecord, SessionTopic, Sessions};
 
 /// A moment: monotonic for windows and deadlines, wall clock for what people read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

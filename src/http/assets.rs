@@ -206,8 +206,6 @@ fn is_current(headers: &HeaderMap, etag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
-
     use super::*;
 
     fn asset() -> Asset {
@@ -226,7 +224,9 @@ mod tests {
     }
 
     async fn body(response: Response) -> Bytes {
-        response.into_body().collect().await.unwrap().to_bytes()
+        axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap()
     }
 
     #[test]

@@ -1,0 +1,37 @@
+// How a connection ends, in plain words.
+import { button, connect, expect, field, open, ready, rows, send, test } from './page'
+
+test('an empty token: refused, closed with 4001, explained', async ({ page }) => {
+  await open(page)
+  await connect(page)
+  await send(page, 'setup', { Token: '' })
+  await expect(rows(page, 'error', 'AUTH_FAILED')).toHaveCount(1)
+  await expect(rows(page, 'closed', '4001: The token was refused.')).toHaveCount(1)
+  await expect(page.getByText('Closed (4001)')).toBeVisible()
+  await expect(page.getByRole('status').filter({ hasText: 'do not reconnect' })).toBeVisible()
+})
+
+test('before setup: AUTH_REQUIRED with its mend', async ({ page }) => {
+  await open(page)
+  await connect(page)
+  await send(page, 'subscribe')
+  await expect(rows(page, 'error', 'AUTH_REQUIRED')).toContainText('Send setup with a token first')
+})
+
+test('the other side of Disconnect', async ({ page }) => {
+  await ready(page, '')
+  await button(page, 'Disconnect').click()
+  await expect(rows(page, 'closed', '1000: The connection was closed in order.')).toHaveCount(1)
+  await button(page, 'Connect').click()
+  await expect(rows(page, 'opened')).toHaveCount(2)
+  await send(page, 'setup')
+  await expect(rows(page, 'ready')).toHaveCount(2)
+})
+
+test('an address that is none', async ({ page }) => {
+  await open(page)
+  await field(page, 'URL').fill('ftp://example.invalid/ws')
+  await button(page, 'Connect').click()
+  await expect(rows(page, 'closed')).toHaveCount(1)
+  await expect(button(page, 'Connect')).toBeVisible()
+})

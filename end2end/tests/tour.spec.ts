@@ -1,0 +1,75 @@
+// The tour of "Sending WebSocket Requests from the Docs", as a newcomer takes it.
+import { button, connect, expect, field, log, open, rows, send, test, unique } from './page'
+
+test('multi-topic: connect, set up, subscribe, publish, unsubscribe', async ({ page, baseURL }) => {
+  const topic = unique('orders')
+  await open(page)
+  await button(page, 'Multi-topic (/ws)').click()
+  await expect(field(page, 'URL')).toHaveValue(`${baseURL!.replace('http', 'ws')}/ws`)
+  await button(page, 'Connect').click()
+  await expect(page.getByText('Connected, not set up')).toBeVisible()
+
+  await expect(field(page, 'Token')).toHaveValue('demo-user')
+  await button(page, 'Send').click()
+  await expect(rows(page, 'subscribed', 'prices')).toHaveCount(1)
+  await expect(rows(page, 'subscribed', 'alerts')).toHaveCount(1)
+  await expect(rows(page, 'ready', 'sessionId')).toHaveCount(1)
+  await expect(page.getByText('Ready as demo-user')).toBeVisible()
+
+  await send(page, 'subscribe', { Topic: topic })
+  await expect(rows(page, 'subscribed', topic)).toHaveCount(1)
+  await send(page, 'publish', { Topic: topic, Payload: '{"sku":"A-7"}' })
+  await expect(rows(page, 'ack', '"status":"ok"')).toHaveCount(1)
+  await expect(rows(page, 'message', '"data":{"sku":"A-7"}')).toHaveCount(1)
+  await send(page, 'unsubscribe', { Topic: topic })
+  await expect(rows(page, 'unsubscribed', topic)).toHaveCount(1)
+  await send(page, 'publish', { Topic: topic })
+  await expect(rows(page, 'ack', '"status":"ok"')).toHaveCount(2)
+  await expect(rows(page, 'message', topic)).toHaveCount(1)
+})
+
+test('sub: one connection for one topic, subscribed by setup', async ({ page }) => {
+  await open(page)
+  await button(page, 'Sub: prices (/ws/sub/prices)').click()
+  await expect(field(page, 'URL')).toHaveValue(/\/ws\/sub\/prices$/)
+  await button(page, 'Connect').click()
+  await send(page, 'setup', { Topics: '' })
+  await expect(rows(page, 'ready')).toHaveCount(1)
+  const types = await log(page).locator('li[data-way="received"]').evaluateAll((all) => all.map((li) => li.getAttribute('data-type')))
+  expect(types.slice(0, 2)).toEqual(['subscribed', 'ready'])
+})
+
+test('every other message has an answer or none to wait for', async ({ page }) => {
+  const topic = unique('rest')
+  await open(page)
+  await connect(page)
+  await send(page, 'setup', { Topics: topic })
+  await expect(rows(page, 'ready')).toHaveCount(1)
+  await send(page, 'ping')
+  await expect(rows(page, 'pong')).toHaveCount(1)
+  await send(page, 'refresh')
+  await expect(log(page).locator('li[data-way="received"]')).toHaveCount(4)
+})
+
+test('a request and its answer name each other with the time between', async ({ page }) => {
+  await open(page)
+  await connect(page)
+  await send(page, 'setup', { Topics: '' })
+  await expect(rows(page, 'setup', /answered by #\d+ after [\d.]+ m?s/)).toHaveCount(1)
+  await expect(rows(page, 'ready', /answers #\d+ after [\d.]+ m?s/)).toHaveCount(1)
+})
+
+test('each state says what to do next', async ({ page }) => {
+  const topic = unique('steps')
+  await open(page)
+  await expect(page.getByText('Pick an endpoint and press Connect')).toBeVisible()
+  await connect(page)
+  await button(page, 'Fill in setup').click()
+  await send(page, 'setup', { Topics: topic })
+  await button(page, `Publish to ${topic}`).click()
+  await expect(field(page, 'Message')).toHaveValue('publish')
+  await expect(field(page, 'Topic')).toHaveValue(topic)
+  await button(page, 'Disconnect').click()
+  await expect(page.getByText('Closed (1000)')).toBeVisible()
+  await expect(button(page, 'Connect')).toBeVisible()
+})

@@ -1,0 +1,181 @@
+//! Sessions whose socket is gone, kept so that they can go on (promise I6).
+//!
+//! A session is who it is of and where it stood in each topic. A client's own positions come first;
+//! what is kept here serves the topics it gives none for.
+
+use std::collections::{BTreeMap, HashMap};
+
+use parking_lot::Mutex;
+
+use crate::protocol::{Epoch, SeqNo, Topic};
+
+use super::{Answer, Now, Unavailable};
+
+/// The most sessions that are kept in memory; the oldest go first.
+const MAX_SESSIONS: usize = 200_000;
+/// The most bytes of sessions that are kept in memory.
+const MAX_BYTES: usize = 128 << 20;
+
+/// One subscription of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTopic {
+    /// The topic.
+    pub topic: Topic,
+    /// 0, or 1 with client acks.
+    pub qos: u8,
+    /// What was sent (qos 0) or acknowledged (qos 1).
+    pub seq_no: SeqNo,
+    /// The epoch of that number.
+    pub epoch: Epoch,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Only this user may go on with it.
+    pub user: String,
+    /// Its subscriptions, in the order they are to be answered in.
+    pub topics: Vec<SessionTopic>,
+}
+
+impl SessionRecord {
+    fn bytes(&self) -> usize {
+        let topics = self.topics.iter().map(|t| t.topic.as_str().len() + 64);
+        self.user.len() + 160 + topics.sum::<usize>()
+    }
+}
+
+/// A session's id: 128 random bits.
+pub type SessionId = u128;
+
+/// Where sessions are kept.
+pub trait Sessions: Send + Sync + 'static {
+    /// Keeps a session. With `expires_unix_ms` its socket is gone; without, its socket lives, and it
+    /// is kept for the case that this process dies.
+    fn save(&self, now: Now, id: SessionId, record: &SessionRecord, expires_unix_ms: Option<u64>);
+
+    /// Whether [`Sessions::save`] is wanted while the socket lives.
+    fn outlives_the_process(&self) -> bool;
+
+    /// The session, if it is kept and has not expired.
+    fn load(&self, now: Now, id: SessionId) -> Answer<Result<Option<SessionRecord>, Unavailable>>;
+
+    /// Lets go of a session.
+    fn forget(&self, id: SessionId);
+}
+
+/// Sessions in this process, bounded by count and bytes.
+#[derive(Default)]
+pub struct MemorySessions(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    sessions: HashMap<SessionId, (u64, SessionRecord)>,
+    /// By expiry: the first is the next to go.
+    expiries: BTreeMap<(u64, SessionId), usize>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn remove(&mut self, id: SessionId) -> Option<SessionRecord> {
+        let (expires, record) = self.sessions.remove(&id)?;
+        self.bytes -= self.expiries.remove(&(expires, id)).unwrap_or_default();
+        Some(record)
+    }
+
+    fn trim(&mut self, unix_ms: u64) {
+        while let Some((&(expires, id), _)) = self.expiries.first_key_value() {
+            let full = self.sessions.len() > MAX_SESSIONS || self.bytes > MAX_BYTES;
+            if expires > unix_ms && !full {
+                break;
+            }
+            self.remove(id);
+        }
+    }
+}
+
+impl Sessions for MemorySessions {
+    fn save(&self, now: Now, id: SessionId, record: &SessionRecord, expires_unix_ms: Option<u64>) {
+        let Some(expires) = expires_unix_ms else {
+            return;
+        };
+        let bytes = record.bytes();
+        let mut kept = self.0.lock();
+        kept.remove(id);
+        kept.sessions.insert(id, (expires, record.clone()));
+        kept.expiries.insert((expires, id), bytes);
+        kept.bytes += bytes;
+        kept.trim(now.unix_ms);
+    }
+
+    fn outlives_the_process(&self) -> bool {
+        false
+    }
+
+    fn load(&self, now: Now, id: SessionId) -> Answer<Result<Option<SessionRecord>, Unavailable>> {
+        let mut kept = self.0.lock();
+        kept.trim(now.unix_ms);
+        let record = kept.sessions.get(&id).map(|(_, record)| record.clone());
+        Answer::Ready(Ok(record))
+    }
+
+    fn forget(&self, id: SessionId) {
+        self.0.lock().remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(unix_ms: u64) -> Now {
+        Now {
+            mono_ns: 0,
+            unix_ms,
+        }
+    }
+
+    fn record(user: &str) -> SessionRecord {
+        SessionRecord {
+            user: user.to_owned(),
+            topics: Vec::new(),
+        }
+    }
+
+    fn load(sessions: &MemorySessions, unix_ms: u64, id: SessionId) -> Option<SessionRecord> {
+        match sessions.load(at(unix_ms), id) {
+            Answer::Ready(answer) => answer.unwrap(),
+            Answer::Later(_) => panic!("memory answers at once"),
+        }
+    }
+
+    #[test]
+    fn a_session_is_kept_until_it_expires() {
+        let sessions = MemorySessions::default();
+        sessions.save(at(0), 7, &record("ann"), Some(100));
+        assert_eq!(load(&sessions, 99, 7), Some(record("ann")));
+        assert_eq!(load(&sessions, 100, 7), None);
+        assert_eq!(sessions.0.lock().bytes, 0);
+    }
+
+    #[test]
+    fn saving_again_replaces_and_forgetting_forgets() {
+        let sessions = MemorySessions::default();
+        sessions.save(at(0), 7, &record("ann"), Some(100));
+        sessions.save(at(0), 7, &record("bob"), Some(200));
+        assert_eq!(load(&sessions, 150, 7), Some(record("bob")));
+        sessions.forget(7);
+        assert_eq!(load(&sessions, 150, 7), None);
+        assert!(sessions.0.lock().expiries.is_empty());
+    }
+
+    #[test]
+    fn too_many_push_out_those_that_expire_first() {
+        let sessions = MemorySessions::default();
+        for id in 0..=MAX_SESSIONS {
+            sessions.save(at(0), id as SessionId, &record("u"), Some(1000 + id as u64));
+        }
+        assert_eq!(load(&sessions, 0, 0), None);
+        assert!(load(&sessions, 0, 1).is_some());
+    }
+}
