@@ -32,7 +32,8 @@ impl Grants {
     /// The grants of a token's claim, for this user.
     #[must_use]
     pub fn of(read: &[String], write: &[String], user: &str) -> Self {
-        let compile = |patterns: &[String]| patterns.iter().map(|p| Pattern::new(p, user)).collect();
+        let compile =
+            |patterns: &[String]| patterns.iter().map(|p| Pattern::new(p, user)).collect();
         Self::Only {
             read: compile(read),
             write: compile(write),
@@ -93,21 +94,51 @@ mod tests {
     fn patterns_allow_what_they_say() {
         // Pattern, user, allowed topics, denied topics.
         let table: &[(&str, &str, &[&str], &[&str])] = &[
-            ("prices", "ann", &["prices"], &["price", "prices.eur", "Prices", "prices*"]),
-            ("prices.*", "ann", &["prices.eur", "prices."], &["prices", "pricesx", "x.prices.eur"]),
+            (
+                "prices",
+                "ann",
+                &["prices"],
+                &["price", "prices.eur", "Prices", "prices*"],
+            ),
+            (
+                "prices.*",
+                "ann",
+                &["prices.eur", "prices."],
+                &["prices", "pricesx", "x.prices.eur"],
+            ),
             ("*", "ann", &["a", "prices.eur", "*"], &[]),
             ("", "ann", &[], &["a"]),
             ("a*b", "ann", &["a*b"], &["axb", "ab"]),
             ("a**", "ann", &["a*", "a*b"], &["a", "ab"]),
-            ("user.{user}", "ann", &["user.ann"], &["user.bob", "user.{user}", "user.ann.x"]),
-            ("user.{user}.*", "ann", &["user.ann.x"], &["user.ann", "user.anna.x", "user.bob.x"]),
-            ("{user}/{user}", "ann", &["ann/ann"], &["ann/bob", "ann/{user}"]),
+            (
+                "user.{user}",
+                "ann",
+                &["user.ann"],
+                &["user.bob", "user.{user}", "user.ann.x"],
+            ),
+            (
+                "user.{user}.*",
+                "ann",
+                &["user.ann.x"],
+                &["user.ann", "user.anna.x", "user.bob.x"],
+            ),
+            (
+                "{user}/{user}",
+                "ann",
+                &["ann/ann"],
+                &["ann/bob", "ann/{user}"],
+            ),
             // Users with names that look like patterns.
             ("user.{user}", "*", &["user.*"], &["user.ann", "user."]),
             ("user.{user}.*", "*", &["user.*.x"], &["user.ann.x"]),
             ("{user}", "a*", &["a*"], &["ab", "a"]),
             ("{user}", "{user}", &["{user}"], &["ann"]),
-            ("{user}.x", "{user}*", &["{user}*.x"], &["ann.x", "{user}.x"]),
+            (
+                "{user}.x",
+                "{user}*",
+                &["{user}*.x"],
+                &["ann.x", "{user}.x"],
+            ),
             ("{us{user}er}", "ann", &["{usanner}"], &["ann"]),
             // Braces made only by filling in are not filled in again.
             ("{{user}er}", "us", &["{user}"], &["us"]),
@@ -115,11 +146,20 @@ mod tests {
         for (pattern, user, allowed, denied) in table {
             let grants = Grants::of(&[(*pattern).to_owned()], &[], user);
             for topic in *allowed {
-                assert!(grants.allow(Action::Read, topic), "{pattern} {user} {topic}");
-                assert!(!grants.allow(Action::Write, topic), "{pattern} {user} {topic}");
+                assert!(
+                    grants.allow(Action::Read, topic),
+                    "{pattern} {user} {topic}"
+                );
+                assert!(
+                    !grants.allow(Action::Write, topic),
+                    "{pattern} {user} {topic}"
+                );
             }
             for topic in *denied {
-                assert!(!grants.allow(Action::Read, topic), "{pattern} {user} {topic}");
+                assert!(
+                    !grants.allow(Action::Read, topic),
+                    "{pattern} {user} {topic}"
+                );
             }
         }
     }

@@ -81,6 +81,21 @@ impl Topics {
         self.members.get(slot as usize).map_or(0, Vec::len)
     }
 
+    /// The topics of one connection.
+    #[must_use]
+    pub fn names(&self, slot: Slot) -> Vec<Topic> {
+        let members = self
+            .members
+            .get(slot as usize)
+            .map_or(&[][..], Vec::as_slice);
+        let entry = |member: &Membership| self.entries.get(member.topic as usize);
+        members
+            .iter()
+            .filter_map(entry)
+            .map(|entry| entry.name.clone())
+            .collect()
+    }
+
     /// The number of a topic that the connection subscribes.
     #[must_use]
     pub fn subscribed(&self, slot: Slot, topic: &str) -> Option<LocalTopic> {

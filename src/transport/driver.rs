@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::task::spawn_local;
 
 use crate::backbone::{Answer, Publication, Published, Record, Replay, Unavailable};
 use crate::hub::Joined;
 use crate::protocol::{ErrorCode, Position, Refusal, ServerMessage, Topic};
-use crate::session::{Accepted, Attached, Identity, Input, Output};
+use crate::session::{Accepted, Attached, Input, Output};
 use crate::websocket::push_text;
 
 use super::connection::Key;
@@ -65,7 +64,8 @@ impl Shard {
                         }
                     }
                     Output::Authenticate(token) => {
-                        input = Some(Input::Authenticated(self.authenticate(state, key, &token)));
+                        let answer = self.authenticate(state, key, &token);
+                        input = answer.map(Input::Authenticated);
                     }
                     Output::Subscribe { topic, after } => {
                         let answer = self.subscribe(state, key, &topic, after.as_ref());
@@ -93,22 +93,6 @@ impl Shard {
                 }
             }
         }
-    }
-
-    fn authenticate(&self, state: &mut State, key: Key, token: &str) -> Result<Identity, Refusal> {
-        let principal = self.gateway.authenticate(token)?;
-        let now = self.gateway.now();
-        let identity = Identity {
-            user_id: principal.user.to_string(),
-            session_id: uuid::Uuid::new_v4().simple().to_string(),
-            expires_at_ms: principal
-                .expires_unix_ms
-                .map(|at| now.mono_ms() + at.saturating_sub(now.unix_ms)),
-        };
-        if let Some(connection) = state.get(key) {
-            connection.principal = Some(Arc::new(principal));
-        }
-        Ok(identity)
     }
 
     /// Attaches the topic; `None` when the answer comes later.
@@ -310,7 +294,8 @@ fn published<'a>(
 }
 
 fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
-    if let Some(connection) = state.get(key) {
+    // Nothing follows a close, also where the answer to a publish comes after it.
+    if let Some(connection) = state.get(key).filter(|c| c.is_open()) {
         push_text(&mut connection.out, |out| {
             // Frames hold strings, numbers and checked JSON: writing them to memory cannot fail.
             let _ = serde_json::to_writer(out, message);

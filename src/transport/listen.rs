@@ -166,6 +166,7 @@ async fn run(
                         }
                     });
                 }
+                Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
                 None => return,
             },

@@ -8,6 +8,7 @@
 //! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
 //! * `shard`: the connections of one core, and the turn.
 //! * `driver`: what a session wants, done.
+//! * `identity`: whose connection it is.
 //! * `connection`: one socket, its session and what waits for it.
 //! * `deadlines`: when to look at which connection. Pure.
 //!
@@ -16,14 +17,17 @@
 mod connection;
 mod deadlines;
 mod driver;
+mod identity;
 pub mod listen;
 mod shard;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::auth::Principal;
 use crate::gateway::Permit;
 use crate::protocol::Topic;
 use crate::session;
@@ -51,6 +55,25 @@ pub(crate) enum Command {
     Adopt(OnUpgrade, Option<Topic>, Permit),
     /// Close this share of the connections with 1012, spread over this time.
     Drain(Duration),
+    /// Close the connections of somebody with 4003.
+    Kick(Kick),
+}
+
+/// Whose connections to close: the user's, and those that were opened with the token of that id.
+pub(crate) struct Kick {
+    user: Option<Arc<str>>,
+    token_id: Option<Arc<str>>,
+    answer: oneshot::Sender<usize>,
+}
+
+impl Kick {
+    fn names(&self, principal: &Principal) -> bool {
+        let token = principal.token_id.as_ref();
+        self.user
+            .as_ref()
+            .is_some_and(|user| *user == principal.user)
+            || self.token_id.as_ref().is_some_and(|id| Some(id) == token)
+    }
 }
 
 /// The shard that reads a request; found in the request's extensions.
@@ -62,6 +85,20 @@ impl ShardHandle {
     pub fn adopt(&self, upgrade: OnUpgrade, topic: Option<Topic>, permit: Permit) {
         // A shard that is gone drops the socket, which closes it.
         let _ = self.0.send(Command::Adopt(upgrade, topic, permit));
+    }
+
+    /// Closes the connections of the user, and those that were opened with the token of that id, with
+    /// 4003. Answers how many they were.
+    pub async fn kick(&self, user: Option<&str>, token_id: Option<&str>) -> usize {
+        let (answer, count) = oneshot::channel();
+        let kick = Kick {
+            user: user.map(Into::into),
+            token_id: token_id.map(Into::into),
+            answer,
+        };
+        // A shard that is gone has no connections.
+        let _ = self.0.send(Command::Kick(kick));
+        count.await.unwrap_or(0)
     }
 
     /// Closes the shard's connections, spread over this time.
