@@ -26,7 +26,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 impl Reader<'_> {
     /// Which tokens are believed; `None` with demo auth, or after a problem.
     pub(super) fn trust(&mut self, auth: Auth) -> Option<Trust> {
-        let leeway = self.duration("jwt-leeway", "0s", Duration::ZERO..=MAX_LEEWAY);
+        let leeway = self.duration("jwt-leeway", "0", Duration::ZERO..=MAX_LEEWAY);
         if auth == Auth::Demo {
             for name in ONLY_JWT {
                 if let Some(given) = self.given(name) {

@@ -459,7 +459,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     ),
     setting(
         "jwt-leeway",
-        "0s",
+        "0",
         "How far the issuer's clock may be off, at most 1m.",
     ),
     setting(
