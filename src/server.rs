@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Authenticator;
-use crate::backbone::{Memory, Retention};
+use crate::backbone::{Memory, MemorySessions, Retention};
 use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
@@ -63,7 +63,13 @@ impl Server {
             }
         };
         let max_connections = settings.max_connections.map_or(0, Into::into);
-        let gateway = Arc::new(Gateway::new(authenticator, backbone, hub, max_connections));
+        let gateway = Arc::new(Gateway::new(
+            authenticator,
+            backbone,
+            Arc::new(MemorySessions::default()),
+            hub,
+            max_connections,
+        ));
         let refuse = CancellationToken::new();
         let stop = CancellationToken::new();
         let handles = Arc::default();
@@ -151,6 +157,7 @@ fn limits(settings: &Settings) -> Limits {
         send_queue_bytes: settings.send_queue_bytes,
         ping_interval: settings.ping_interval,
         pong_timeout: settings.pong_timeout,
+        session_ttl: settings.session_ttl,
         session: session::Limits {
             setup_timeout_ms: settings.setup_timeout.as_millis() as u64,
             publish_rate: settings.publish_rate.map_or(0, Into::into),

@@ -99,10 +99,7 @@ fn weak_and_contradictory_keys_are_refused() {
     ] {
         let told = problem(&args);
         assert!(told.contains(words), "{args:?}: {told}");
-        assert!(
-            !told.contains("horse") && !told.contains("MFkwE"),
-            "{told}"
-        );
+        assert!(!told.contains("horse") && !told.contains("MFkwE"), "{told}");
     }
 }
 

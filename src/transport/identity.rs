@@ -11,6 +11,7 @@ use crate::session::{Identity, Input};
 
 use super::Kick;
 use super::connection::Key;
+use super::sessions::session_name;
 use super::shard::{Shard, State};
 
 impl Shard {
@@ -45,10 +46,11 @@ impl Shard {
 
     /// Makes the connection the principal's, and tells the session what it needs to know.
     fn identify(&self, state: &mut State, key: Key, principal: Principal) -> Identity {
+        let session_id = self.hold_session(state, key, &principal);
         let now = self.gateway.now();
         let identity = Identity {
             user_id: principal.user.to_string(),
-            session_id: uuid::Uuid::new_v4().simple().to_string(),
+            session_id: session_name(session_id),
             expires_at_ms: principal
                 .expires_unix_ms
                 .map(|at| now.mono_ms().saturating_add(at.saturating_sub(now.unix_ms))),
@@ -68,10 +70,10 @@ impl Shard {
 
     /// Topics that are subscribed now and that the principal may not read.
     fn denied(&self, state: &State, key: Key, principal: &Principal) -> Vec<Topic> {
-        let allowed = |topic: &Topic| principal.grants.allow(Action::Read, topic.as_str());
-        let mut denied = state.topics.names(key.0);
-        denied.retain(|topic| !allowed(topic));
-        denied
+        let topics = state.topics.of(key.0).map(|member| member.topic);
+        topics
+            .filter(|topic| !principal.grants.allow(Action::Read, topic.as_str()))
+            .collect()
     }
 
     /// Closes the connections that it names with 4003, and answers how many they were.

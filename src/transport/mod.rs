@@ -9,6 +9,9 @@
 //! * `shard`: the connections of one core, and the turn.
 //! * `driver`: what a session wants, done.
 //! * `identity`: whose connection it is.
+//! * `subscribe`, `sessions`: topics and sessions of a connection.
+//! * `turn`, `flush`: what came is handed out, and each socket written once.
+//! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
 //! * `connection`: one socket, its session and what waits for it.
 //! * `deadlines`: when to look at which connection. Pure.
 //!
@@ -17,9 +20,14 @@
 mod connection;
 mod deadlines;
 mod driver;
+mod flush;
 mod identity;
 pub mod listen;
+mod sessions;
 mod shard;
+mod subscribe;
+mod turn;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +36,9 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Principal;
+use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
+use crate::hub::Key;
 use crate::protocol::Topic;
 use crate::session;
 
@@ -45,6 +55,8 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// Silence after a ping that ends the connection.
     pub pong_timeout: Duration,
+    /// How long a session can be resumed after its socket is gone.
+    pub session_ttl: Duration,
     /// The session's own limits.
     pub session: session::Limits,
 }
@@ -57,6 +69,8 @@ pub(crate) enum Command {
     Drain(Duration),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
+    /// Hand this connection's session over to a newer socket.
+    TakeOver(Key, SessionId, oneshot::Sender<Option<SessionRecord>>),
 }
 
 /// Whose connections to close: the user's, and those that were opened with the token of that id.
@@ -83,8 +97,12 @@ pub struct ShardHandle(pub(crate) mpsc::UnboundedSender<Command>);
 impl ShardHandle {
     /// Hands over a socket that is being upgraded.
     pub fn adopt(&self, upgrade: OnUpgrade, topic: Option<Topic>, permit: Permit) {
-        // A shard that is gone drops the socket, which closes it.
-        let _ = self.0.send(Command::Adopt(upgrade, topic, permit));
+        self.tell(Command::Adopt(upgrade, topic, permit));
+    }
+
+    /// A shard that is gone drops the command with all that is in it: sockets close, answers fail.
+    fn tell(&self, command: Command) {
+        let _ = self.0.send(command);
     }
 
     /// Closes the connections of the user, and those that were opened with the token of that id, with
@@ -96,13 +114,12 @@ impl ShardHandle {
             token_id: token_id.map(Into::into),
             answer,
         };
-        // A shard that is gone has no connections.
-        let _ = self.0.send(Command::Kick(kick));
+        self.tell(Command::Kick(kick));
         count.await.unwrap_or(0)
     }
 
     /// Closes the shard's connections, spread over this time.
     pub fn drain(&self, spread: Duration) {
-        let _ = self.0.send(Command::Drain(spread));
+        self.tell(Command::Drain(spread));
     }
 }
