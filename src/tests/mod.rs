@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod access;
 mod frames;
 mod resume;
 mod setup;
