@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod access;
 mod architecture;
 mod bad_input;
 mod closing;
