@@ -229,3 +229,33 @@ async fn a_refresh_as_somebody_else_or_with_a_bad_token_ends_the_connection() {
         socket.expect_close(close).await;
     }
 }
+
+#[tokio::test]
+async fn a_resume_asks_again_what_may_be_read() {
+    let gateway = jwt_gateway().await;
+    let mut socket = gateway.socket("/ws").await;
+    let session = socket
+        .setup(&allowed("ann", &["*"], &[]), &["a", "b"])
+        .await;
+    drop(socket);
+    let resume = |token: &str| {
+        let session = &session["sessionId"];
+        json!({"type": "resume", "token": token, "sessionId": session,
+            "lastSeqPerTopic": {"a": 0, "b": 0}})
+    };
+    // Another user learns nothing about it.
+    let mut eve = gateway.socket("/ws").await;
+    eve.send(resume(&allowed("eve", &["*"], &[]))).await;
+    eve.expect_error("SESSION_EXPIRED").await;
+    let mut socket = gateway.socket("/ws").await;
+    socket.send(resume(&allowed("ann", &["b"], &[]))).await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let frame = socket.next().await;
+        seen.push(format!("{} {}", frame["type"], frame["topic"]));
+    }
+    seen.sort();
+    assert_eq!(seen, [r#""error" "a""#, r#""subscribed" "b""#]);
+    assert_eq!(socket.expect("ready").await["resumed"], true);
+    assert_eq!(gateway.stats().await["subscriptions"], 1);
+}
