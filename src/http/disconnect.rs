@@ -1,8 +1,9 @@
 //! Disconnecting users and tokens, for operators.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::BytesRejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,7 +59,7 @@ pub(super) struct Disconnected {
 pub(super) async fn disconnect(
     State(state): State<AppState>,
     Bearer(principal): Bearer,
-    body: Result<Json<Request>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Disconnected>, ApiError> {
     let trying_out = state.gateway.is_demo() && state.demo_endpoints;
     if !principal.admin && !trying_out {
@@ -66,8 +67,10 @@ pub(super) async fn disconnect(
         return Err(Refusal::new(ErrorCode::AclDenied, text).into());
     }
     let bad = |text: String| Refusal::new(ErrorCode::BadRequest, text);
-    let Json(request) =
-        body.map_err(|rejection| bad(format!("expected {{user?, jti?, revoke?}}: {rejection}")))?;
+    let body = body.map_err(|_| bad("the body could not be read".to_owned()))?;
+    // Read without regard to Content-Type, as publishing is.
+    let request: Request = serde_json::from_slice(&body)
+        .map_err(|error| bad(format!("expected {{user?, jti?, revoke?}}: {error}")))?;
     let names = [request.user.as_deref(), request.jti.as_deref()];
     if names
         .iter()

@@ -43,7 +43,7 @@ error_codes! {
         "Send setup with a token first; over HTTP send Authorization: Bearer.";
     /// The token is missing or not valid.
     AuthFailed "AUTH_FAILED" 401 false
-        "The token is empty, malformed, badly signed or not valid yet."
+        "The token is empty, malformed, badly signed, revoked or not valid yet."
         "Get a new token; the socket is closed with 4001.";
     /// The token was valid once.
     TokenExpired "TOKEN_EXPIRED" 401 false
@@ -79,7 +79,7 @@ error_codes! {
         "Wait and send again.";
     /// The backbone cannot take it now.
     NotAvailable "NOT_AVAILABLE" 503 true
-        "The backbone is away, full or the gateway is going away; nothing was accepted."
+        "The backbone is away or full, the issuer of tokens is away, or the gateway is going away; nothing was accepted."
         "Send the same messageId again after a pause.";
     /// An `ack` beyond what was sent.
     BadAck "BAD_ACK" 400 false

@@ -141,7 +141,6 @@ impl Jwks {
     /// # Errors
     /// As [`Jwks::key`].
     pub(super) fn key_now(&self, kid: Option<&str>) -> Option<Result<Key, Refusal>> {
-        // Subscribed before looking, so that no end of a fetch is missed; here we do not wait.
         self.look(kid).ok()
     }
 
@@ -151,6 +150,7 @@ impl Jwks {
     /// [`ErrorCode::AuthFailed`] when there is none; [`ErrorCode::NotAvailable`] when the issuer
     /// cannot be asked.
     pub(super) async fn key(&self, kid: Option<&str>) -> Result<Key, Refusal> {
+        // Before looking, so that no end of a fetch is missed.
         let mut ended = self.0.ended.subscribe();
         // The second look comes after a fetch that began after the token did, or was just ending.
         for _ in 0..2 {
