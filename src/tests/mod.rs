@@ -13,7 +13,9 @@ mod harness;
 
 mod architecture;
 mod bad_input;
+mod binary;
 mod closing;
+mod documents;
 mod frames;
 mod http_api;
 mod http_pages;
@@ -22,5 +24,6 @@ mod order;
 mod pipelining;
 mod replay;
 mod rfc6455;
+mod rust_client;
 mod setup;
 mod slow_consumer;
