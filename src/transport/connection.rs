@@ -36,8 +36,8 @@ enum Closing {
     Asked,
     /// Nothing more is read; the socket ends when what waits is written.
     Ending,
-    /// Everything is written and our side is shut; the peer's end is awaited.
-    Emptied,
+    /// All is written and the peer has been told; what it still sends is let go of.
+    Lingering,
     /// The socket is shut down; its reader will see the end.
     Ended,
 }
@@ -178,7 +178,7 @@ impl Connection {
     pub(super) fn is_closing_down(&self) -> bool {
         matches!(
             self.closing,
-            Closing::Ending | Closing::Emptied | Closing::Ended
+            Closing::Ending | Closing::Lingering | Closing::Ended
         )
     }
 
@@ -335,9 +335,9 @@ impl Connection {
 
     pub(super) fn written_all(&mut self) {
         if self.closing == Closing::Ending {
+            self.closing = Closing::Lingering;
             // The reader drains what still comes, so that our close frame is not lost to a reset.
             let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
-            self.closing = Closing::Emptied;
         }
     }
 
@@ -389,9 +389,7 @@ impl Connection {
             Closing::No => {}
             // Nothing is left to do but to let its reader see the end.
             Closing::Ended => return u64::MAX,
-            Closing::Asked | Closing::Ending | Closing::Emptied => {
-                return self.since_ms + CLOSE_TIMEOUT_MS;
-            }
+            _ => return self.since_ms + CLOSE_TIMEOUT_MS,
         }
         let alive = if self.backlog.is_some() {
             self.since_ms + STALL_TIMEOUT_MS

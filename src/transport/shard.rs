@@ -133,7 +133,7 @@ impl Shard {
         if self.gateway.is_draining() {
             // Admitted before the drain began, and too late to be told with the others.
             self.with(key, |state, now_ms| {
-                self.handle(state, key, now_ms, Input::Drain)
+                self.handle(state, key, now_ms, Input::Drain);
             });
         }
         if !first_bytes.is_empty() {
@@ -276,7 +276,7 @@ impl Shard {
                 .await;
             });
         }
-        self.schedule_in(state, key);
+        self.schedule_in(state, key, 0);
     }
 
     /// Lets go of a connection.
@@ -289,14 +289,14 @@ impl Shard {
     }
 
     fn schedule(&self, key: Key) {
-        self.schedule_in(&mut self.state.borrow_mut(), key);
+        self.schedule_in(&mut self.state.borrow_mut(), key, 0);
     }
 
-    fn schedule_in(&self, state: &mut State, key: Key) {
+    fn schedule_in(&self, state: &mut State, key: Key, not_before: u64) {
         let Some(connection) = state.get(key) else {
             return;
         };
-        let at_ms = connection.deadline(&self.limits);
+        let at_ms = connection.deadline(&self.limits).max(not_before);
         if at_ms < connection.scheduled_ms {
             connection.scheduled_ms = at_ms;
             if state.deadlines.push(at_ms, key) {
@@ -344,7 +344,8 @@ impl Shard {
             }
             self.after(state, key);
         }
-        self.schedule_in(state, key);
+        // Never again in this moment, whatever the connection thinks its deadline is.
+        self.schedule_in(state, key, now_ms + 1);
     }
 
     /// Closes every connection with 1012, in batches spread over this time.

@@ -18,6 +18,8 @@ impl Shard {
         loop {
             poll_fn(|cx| self.inbox.poll_rung(cx)).await;
             self.turn();
+            // What rang meanwhile waits behind what else is ready.
+            tokio::task::yield_now().await;
         }
     }
 
