@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use serde_json::json;
 
 use crate::harness::socket::publish;
-use crate::harness::{Request, Socket, soon};
+use crate::harness::{RawSocket, Request, Socket, soon};
 
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_micro-socket"));
@@ -145,13 +145,9 @@ async fn neither_tokens_nor_payloads_are_logged() {
         .send(json!({"type": "setup", "token": "SECRET".repeat(100)}))
         .await;
     refused.expect_error("AUTH_FAILED").await;
-    let mut broken = Socket::connect(addr, "/ws").await;
-    broken
-        .send_message(tokio_tungstenite::tungstenite::Message::binary(
-            &b"SECRET"[..],
-        ))
-        .await;
-    broken.expect_close(1003).await;
+    let mut broken = RawSocket::connect(addr, "/ws", None).await;
+    broken.frame(0xc1, b"SECRET").await;
+    broken.expect_close(1002).await;
     let body = publish("t", "3", json!("SECRET")).to_string();
     Request::publish("SECRET-bearer", body).send(addr).await;
     Request::publish("SECRET-bearer", "SECRET, not JSON")
