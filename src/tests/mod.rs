@@ -5,8 +5,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::needless_pass_by_value,
     unreachable_pub,
-    reason = "tests fail by panicking"
+    reason = "tests fail by panicking, and a literal reads best by value"
 )]
 
 mod harness;
