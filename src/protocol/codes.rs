@@ -6,7 +6,6 @@ macro_rules! error_codes {
     ($($(#[$doc:meta])* $name:ident $wire:literal $status:literal $retryable:literal $cause:literal $mend:literal;)*) => {
         /// The `code` of an `error` frame and of an HTTP error body.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
         pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $wire)] $name,)* }
 
         impl ErrorCode {
@@ -90,6 +89,20 @@ error_codes! {
         "The gateway failed; the fault is in its log."
         "Try again; report it if it stays.";
 }
+
+/// By hand: a derived schema does not see the names on the wire, which come out of the table.
+#[cfg(feature = "ssr")]
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+#[cfg(feature = "ssr")]
+impl utoipa::ToSchema for ErrorCode {}
 
 /// What a client should do after a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::needless_pass_by_value,
     unreachable_pub,
-    reason = "tests fail by panicking"
+    reason = "tests fail by panicking, and a literal reads best by value"
 )]
 
 mod harness;
@@ -14,7 +15,9 @@ mod harness;
 mod access;
 mod architecture;
 mod bad_input;
+mod binary;
 mod closing;
+mod documents;
 mod frames;
 mod http_api;
 mod http_pages;
@@ -27,5 +30,6 @@ mod replay;
 mod resume;
 mod revoking;
 mod rfc6455;
+mod rust_client;
 mod setup;
 mod slow_consumer;
