@@ -5,7 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leptos::config::LeptosOptions;
 use tokio::runtime::Handle;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Authenticator;
-use crate::backbone::{Memory, Retention};
+use crate::backbone::{self, Disk, Memory, Now, Retention, disk};
 use crate::config::{Auth, Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
@@ -31,6 +31,7 @@ pub struct Server {
     /// Where it listens; the port is known also when 0 was asked for.
     pub addr: SocketAddr,
     gateway: Arc<Gateway>,
+    backbone: backbone::Handle,
     shards: Vec<Running>,
     refuse: CancellationToken,
     stop: DropGuard,
@@ -49,18 +50,17 @@ impl Server {
         let addr = listener.local_addr()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
-        let backbone = match settings.backbone {
-            Backbone::Memory => {
-                // A new process is a new numbering, which no earlier one's positions fit.
-                let epoch = Epoch::new(&uuid::Uuid::new_v4().simple().to_string()[..16]);
-                Arc::new(Memory::new(epoch, &retention(settings), hub.clone()))
-            }
-        };
+        let backbone = backbone(settings, hub.clone())?;
         let authenticator = match settings.auth {
             Auth::Demo => Authenticator::Demo,
         };
         let max_connections = settings.max_connections.map_or(0, Into::into);
-        let gateway = Arc::new(Gateway::new(authenticator, backbone, hub, max_connections));
+        let gateway = Arc::new(Gateway::new(
+            authenticator,
+            backbone.clone(),
+            hub,
+            max_connections,
+        ));
         let refuse = CancellationToken::new();
         let stop = CancellationToken::new();
         let state = AppState {
@@ -85,6 +85,7 @@ impl Server {
         Ok(Self {
             addr,
             gateway,
+            backbone,
             shards,
             refuse,
             stop: stop.drop_guard(),
@@ -112,9 +113,12 @@ impl Server {
             tracing::warn!(left, "the drain timeout is over; the rest is cut off");
         }
         drop(self.stop);
-        let shards = self.shards;
-        let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Running::join));
-        let _ = joined.await;
+        let (shards, backbone) = (self.shards, self.backbone);
+        let ended = tokio::task::spawn_blocking(move || {
+            shards.into_iter().for_each(Running::join);
+            backbone.close();
+        });
+        let _ = ended.await;
     }
 }
 
@@ -126,6 +130,29 @@ async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
     {
         gateway.tend();
     }
+}
+
+fn backbone(settings: &Settings, hub: Arc<Hub>) -> io::Result<backbone::Handle> {
+    let retention = retention(settings);
+    // Memory begins a new numbering with each process, which no earlier one's positions fit; disk
+    // does where it has to.
+    let new_epoch = Epoch::new(&uuid::Uuid::new_v4().simple().to_string()[..16]);
+    Ok(match settings.backbone {
+        Backbone::Memory => Arc::new(Memory::new(new_epoch, &retention, hub)),
+        Backbone::Disk => {
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = Now {
+                mono_ns: 0,
+                unix_ms: unix.unwrap_or_default().as_millis() as u64,
+            };
+            let options = disk::Options {
+                dir: settings.data_dir.clone(),
+                fsync_interval: settings.fsync_interval,
+                new_epoch,
+            };
+            Arc::new(Disk::open(now, options, &retention, hub)?)
+        }
+    })
 }
 
 fn retention(settings: &Settings) -> Retention {
