@@ -20,7 +20,7 @@ impl Events for Seen {
 }
 
 impl Seen {
-    fn numbers(&self, topic: &str) -> Vec<SeqNo> {
+    pub(crate) fn numbers(&self, topic: &str) -> Vec<SeqNo> {
         let seen = self.0.lock().unwrap();
         seen.iter()
             .filter(|(t, _)| t == topic)

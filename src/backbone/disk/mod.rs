@@ -20,6 +20,8 @@ mod state;
 mod writer;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::fmt::Display;

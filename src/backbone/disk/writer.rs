@@ -64,10 +64,10 @@ impl Writer {
                 .interval
                 .map(|interval| interval.saturating_sub(synced.elapsed()));
             let work = self.shared.queue.take(patience);
-            self.append_all(work.appends);
             if let Some(now) = work.tend {
                 self.tend(now);
             }
+            self.append_all(work.appends);
             if self
                 .interval
                 .is_some_and(|interval| synced.elapsed() >= interval)
@@ -149,17 +149,17 @@ impl Writer {
             return;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        let written = self
-            .files
-            .ready(now_ms, batch.bytes.len(), self.highest)
-            .and_then(|place| self.files.write(now_ms, &batch.bytes).map(|()| place));
+        let ready = self.files.ready(now_ms, batch.bytes.len(), self.highest);
+        // Before the write, so that the log is never larger than it may be.
+        self.retire(now_ms, batch.bytes.len());
+        let written =
+            ready.and_then(|place| self.files.write(now_ms, &batch.bytes).map(|()| place));
         self.shared.report(&written);
         match written {
             Ok((segment, base)) => {
                 for fresh in batch.fresh.drain(..) {
                     self.apply(fresh, &segment, base);
                 }
-                self.retire(now_ms);
             }
             Err(error) => {
                 let why = Unavailable(format!("the log cannot be written: {error}"));
@@ -220,16 +220,18 @@ impl Writer {
         self.window.turn(now_ms);
         let kept = self.sizes.history_ms.max(self.sizes.dedup_ms);
         let sealed = self.files.seal_older(now_ms, kept / 4);
-        self.retire(now_ms);
-        // Takes part in health: where it failed before, it is tried again without a publish.
+        // Where it failed before, it is tried again without a publish: health comes back by itself.
         let ready = sealed.and_then(|()| self.files.ready(now_ms, 0, self.highest));
         self.shared.report(&ready);
+        self.retire(now_ms, 0);
     }
 
-    fn retire(&mut self, now_ms: u64) {
+    /// Gives space back, and makes room for this many bytes.
+    fn retire(&mut self, now_ms: u64, bytes: usize) {
         let before_ms = now_ms.saturating_sub(self.sizes.dedup_ms);
         let index = &self.shared.index;
-        self.files.retire(self.sizes.total, before_ms, |last| {
+        let total = self.sizes.total.saturating_sub(bytes as u64);
+        self.files.retire(total, before_ms, |last| {
             index.lock().drop_while(|place| place.segment.index <= last);
         });
     }
