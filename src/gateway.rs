@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::auth::{Action, Authenticator, Principal};
-use crate::backbone::{Answer, Handle, History, Now, Publication, Published, Replay, Unavailable};
-use crate::hub::Hub;
+use crate::backbone::{
+    Answer, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
+};
+use crate::hub::{Hub, LiveSessions};
 use crate::metrics::{ShardMetrics, Totals};
 use crate::protocol::{AckStatus, ErrorCode, Position, Refusal, SeqNo, Topic};
 
@@ -27,7 +29,10 @@ pub struct Gateway {
     started: Instant,
     authenticator: Authenticator,
     backbone: Handle,
+    sessions: Arc<dyn Sessions>,
+    live: LiveSessions,
     hub: Arc<Hub>,
+    resumes: (AtomicU64, AtomicU64),
     shards: Vec<Arc<ShardMetrics>>,
     connections: AtomicU64,
     max_connections: u64,
@@ -42,6 +47,7 @@ impl Gateway {
     pub fn new(
         authenticator: Authenticator,
         backbone: Handle,
+        sessions: Arc<dyn Sessions>,
         hub: Arc<Hub>,
         max_connections: usize,
     ) -> Self {
@@ -50,6 +56,9 @@ impl Gateway {
             started: Instant::now(),
             authenticator,
             backbone,
+            sessions,
+            live: LiveSessions::default(),
+            resumes: (AtomicU64::new(0), AtomicU64::new(0)),
             shards: shards.collect(),
             hub,
             connections: AtomicU64::new(0),
@@ -80,6 +89,32 @@ impl Gateway {
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// Sessions whose sockets are gone.
+    #[must_use]
+    pub fn sessions(&self) -> &dyn Sessions {
+        &*self.sessions
+    }
+
+    /// Sessions whose sockets live.
+    #[must_use]
+    pub fn live(&self) -> &LiveSessions {
+        &self.live
+    }
+
+    /// A resume came to its end, and nothing was lost, or something was.
+    pub fn count_resume(&self, complete: bool) {
+        let (ok, failed) = &self.resumes;
+        let counter = if complete { ok } else { failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Resumes after which nothing was lost, and the others.
+    #[must_use]
+    pub fn resumes(&self) -> (u64, u64) {
+        let (ok, failed) = &self.resumes;
+        (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed))
     }
 
     /// Where a shard counts.

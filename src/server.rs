@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Authenticator;
-use crate::backbone::{self, Disk, Memory, Now, Retention, disk};
+use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, disk};
 use crate::config::{Auth, Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
@@ -58,6 +58,7 @@ impl Server {
         let gateway = Arc::new(Gateway::new(
             authenticator,
             backbone.clone(),
+            Arc::new(MemorySessions::default()),
             hub,
             max_connections,
         ));
@@ -172,6 +173,7 @@ fn limits(settings: &Settings) -> Limits {
         send_queue_bytes: settings.send_queue_bytes,
         ping_interval: settings.ping_interval,
         pong_timeout: settings.pong_timeout,
+        session_ttl: settings.session_ttl,
         session: session::Limits {
             setup_timeout_ms: settings.setup_timeout.as_millis() as u64,
             publish_rate: settings.publish_rate.map_or(0, Into::into),

@@ -18,54 +18,56 @@ const CHAPTERS: [(&str, &str); 6] = [
 #[component]
 pub fn DocsPage() -> impl IntoView {
     view! {
-        <a class="skip" href="#playground">
-            "Skip to the playground"
-        </a>
-        <header class="top">
-            <a class="brand" href="/docs">
-                <Logo />
-                <span>"Micro Socket"</span>
+            <a class="skip" href="#playground">
+                "Skip to the playground"
             </a>
-            <nav aria-label="On this page">
-                <ul>
-                    {CHAPTERS
-                        .map(|(id, title)| {
-                            view! {
-                                <li>
-                                    <a href=format!("#{id}")>{title}</a>
-                                </li>
-                            }
-                        })
-                        .collect_view()}
-                </ul>
-            </nav>
-        </header>
-        <main>
-            <div id="playground" tabindex="-1">
-                <h1>"Speak to the gateway"</h1>
-                <p class="lead">
-                    "Send every message of the protocol from here, and see every answer."
-                </p>
-                <noscript>
-                    <p class="notice">
-                        "The playground needs JavaScript and WebAssembly. The reference below does not."
+            <header class="top">
+                <a class="brand" href="/docs">
+                    <Logo />
+                    <span>"Micro Socket"</span>
+                </a>
+                <nav aria-label="On this page">
+                    <ul>
+                        {CHAPTERS
+                            .map(|(id, title)| {
+                                view! {
+                                    <li>
+                                        <a href=format!("#{id}")>{title}</a>
+                                    </li>
+                                }
+                            })
+                            .collect_view()}
+                    </ul>
+                </nav>
+            </header>
+            <main>
+                <div id="playground" tabindex="-1">
+                    <div class="hero">
+    <h1>"Speak to the gateway"</h1>
+                    <p class="lead">
+                        "Send every message of the protocol from here, and see every answer."
                     </p>
-                </noscript>
-                <div id="app">
-                    <App />
+                    </div>
+                    <noscript>
+                        <p class="notice">
+                            "The playground needs JavaScript and WebAssembly. The reference below does not."
+                        </p>
+                    </noscript>
+                    <div id="app">
+                        <App />
+                    </div>
                 </div>
-            </div>
-            <Reference />
-        </main>
-        <footer class="bottom">
-            <p>
-                "Micro Socket " {env!("CARGO_PKG_VERSION")} ". Machine-readable: "
-                <a href="/asyncapi.json">"AsyncAPI"</a> ", " <a href="/openapi.json">"OpenAPI"</a>
-                ". To try the HTTP API: " <a href="/openapi">"its own page"</a> ". Numbers: "
-                <a href="/stats">"stats"</a> "."
-            </p>
-        </footer>
-    }
+                <Reference />
+            </main>
+            <footer class="bottom">
+                <p>
+                    "Micro Socket " {env!("CARGO_PKG_VERSION")} ". Machine-readable: "
+                    <a href="/asyncapi.json">"AsyncAPI"</a> ", " <a href="/openapi.json">"OpenAPI"</a>
+                    ". To try the HTTP API: " <a href="/openapi">"its own page"</a> ". Numbers: "
+                    <a href="/stats">"stats"</a> "."
+                </p>
+            </footer>
+        }
 }
 
 /// One node that speaks to three.

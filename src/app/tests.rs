@@ -83,3 +83,86 @@ fn ids_are_unique() {
     ids.dedup();
     assert_eq!(ids.len(), all);
 }
+
+/// The page's buttons, pressed without a browser.
+mod buttons {
+    use leptos::prelude::*;
+
+    use crate::app::page::Page;
+    use crate::app::playground::Event;
+
+    fn with_page(test: impl FnOnce(Page)) {
+        Owner::new().with(|| test(Page::new()));
+    }
+
+    fn connected(page: Page) {
+        page.connect();
+        page.playground.update(|p| p.apply(0.0, Event::Opened));
+    }
+
+    #[test]
+    fn send_without_a_connection_says_so() {
+        with_page(|page| {
+            page.send();
+            assert!(page.refusal.get_untracked().contains("Press Connect first"));
+        });
+    }
+
+    #[test]
+    fn a_field_with_a_problem_is_not_sent_but_may_be_forced() {
+        with_page(|page| {
+            connected(page);
+            page.choose("publish");
+            page.write("messageId", "m".into());
+            page.write("payload", "{".into());
+            page.send();
+            assert!(page.refusal.get_untracked().contains("not valid JSON"));
+            page.send_anyway();
+            assert_eq!(page.refusal.get_untracked(), "");
+        });
+    }
+
+    #[test]
+    fn an_edited_frame_goes_out_as_it_is_until_a_field_changes() {
+        with_page(|page| {
+            connected(page);
+            page.edited.set(Some("{}".into()));
+            assert!(page.edited_problem().is_some());
+            page.send();
+            assert_eq!(page.refusal.get_untracked(), "");
+            assert_eq!(page.frame(), "{}");
+            page.write("token", "ada".into());
+            assert!(page.frame().contains(r#""token":"ada""#));
+        });
+    }
+
+    #[test]
+    fn a_path_means_this_gateway() {
+        with_page(|page| {
+            page.url.set(" /ws/sub/orders ".into());
+            page.connect();
+            assert_eq!(
+                page.url.get_untracked(),
+                "ws://localhost:3000/ws/sub/orders"
+            );
+        });
+    }
+
+    #[test]
+    fn resume_is_filled_in_from_what_the_page_knows() {
+        with_page(|page| {
+            connected(page);
+            let frames = [
+                r#"{"type":"subscribed","topic":"prices","seqNo":4,"epoch":"e1"}"#,
+                r#"{"type":"ready","sessionId":"s-1","userId":"ada"}"#,
+            ];
+            let events = frames.map(|text| (0.0, Event::Received(text.into())));
+            page.playground.update(|p| p.apply_all(events));
+            page.choose("resume");
+            assert_eq!(
+                page.frame(),
+                r#"{"type":"resume","token":"demo-user","sessionId":"s-1","lastSeqPerTopic":{"prices":4},"epochs":{"prices":"e1"}}"#
+            );
+        });
+    }
+}

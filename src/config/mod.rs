@@ -57,6 +57,8 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// Silence after a ping that ends the connection. Default 8 s.
     pub pong_timeout: Duration,
+    /// How long a session can be resumed after its socket is gone. Default 120 s.
+    pub session_ttl: Duration,
     /// How long a messageId is remembered. Default 300 s.
     pub dedup_ttl: Duration,
     /// Memory for remembered messageIds in all, in bytes. Default 64 MiB.
@@ -155,6 +157,7 @@ impl Settings {
             setup_timeout: read.duration("setup-timeout", "10s", TIMEOUTS),
             ping_interval: read.duration("ping-interval", "25s", TIMEOUTS),
             pong_timeout: read.duration("pong-timeout", "8s", TIMEOUTS),
+            session_ttl: read.duration("session-ttl", "120s", TIMEOUTS),
             dedup_ttl: read.duration("dedup-ttl", "300s", TIMEOUTS),
             dedup_bytes: read.size("dedup-bytes", "64MiB", 1024..=usize::MAX),
             history_size: read.count("history-size", 1024, 1),
@@ -232,6 +235,7 @@ impl Settings {
             "setup-timeout" => format_duration(self.setup_timeout),
             "ping-interval" => format_duration(self.ping_interval),
             "pong-timeout" => format_duration(self.pong_timeout),
+            "session-ttl" => format_duration(self.session_ttl),
             "dedup-ttl" => format_duration(self.dedup_ttl),
             "dedup-bytes" => format_size(self.dedup_bytes),
             "history-size" => self.history_size.to_string(),

@@ -40,6 +40,7 @@ fn the_defaults_are_those_of_the_catalogue() {
         let written = match written {
             "on with demo auth" => "true",
             "300s" => "5m",
+            "120s" => "2m",
             other => other,
         };
         let effective = settings.text(setting.name).unwrap_or_default();

@@ -86,6 +86,7 @@ pub(super) async fn stats(State(state): State<AppState>) -> Json<Stats> {
     let gateway = &state.gateway;
     let totals = gateway.totals();
     let (published, duplicates) = gateway.published();
+    let (ok, failed) = gateway.resumes();
     Json(Stats {
         connections: totals.connections,
         topics: gateway.hub().topics(),
@@ -95,7 +96,7 @@ pub(super) async fn stats(State(state): State<AppState>) -> Json<Stats> {
         delivered: totals.delivered,
         latency: Latency::of(&totals.latency),
         slo: Slo::of(&totals.latency),
-        resumes: Resumes { ok: 0, failed: 0 },
+        resumes: Resumes { ok, failed },
         uptime_s: gateway.mono_ns() / 1_000_000_000,
         version: env!("CARGO_PKG_VERSION"),
     })

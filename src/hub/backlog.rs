@@ -6,7 +6,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::protocol::SeqNo;
 use crate::websocket::frame::boundary_after;
+
+use super::topics::LocalTopic;
 
 /// A run of whole frames.
 #[derive(Debug, Clone)]
@@ -17,6 +20,21 @@ pub struct Chunk {
     pub messages: u32,
     /// When its first message was accepted, in nanoseconds since the gateway started.
     pub accepted: u64,
+    /// The topic and the number of its first message.
+    pub first: Option<(LocalTopic, SeqNo)>,
+}
+
+impl Chunk {
+    /// Frames that are no messages.
+    #[must_use]
+    pub const fn of_answers(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            messages: 0,
+            accepted: 0,
+            first: None,
+        }
+    }
 }
 
 /// Whether a chunk's bytes count as waiting.
@@ -66,6 +84,11 @@ impl Backlog {
         self.unsent += chunk.bytes.len();
         self.shared += chunk.bytes.len();
         self.chunks.push_back((chunk, Kept::Elsewhere));
+    }
+
+    /// The first message of each chunk that is not written whole.
+    pub fn unsent(&self) -> impl Iterator<Item = (LocalTopic, SeqNo)> {
+        self.chunks.iter().filter_map(|(chunk, _)| chunk.first)
     }
 
     /// The next bytes to write.
@@ -130,6 +153,7 @@ mod tests {
             bytes: bytes.into(),
             messages,
             accepted: 0,
+            first: None,
         }
     }
 

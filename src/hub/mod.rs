@@ -9,6 +9,7 @@
 
 pub mod backlog;
 pub mod inbox;
+pub mod live;
 pub mod topics;
 
 use std::collections::HashMap;
@@ -22,7 +23,8 @@ use crate::protocol::Topic;
 
 pub use backlog::{Backlog, Chunk};
 pub use inbox::{Arrival, Inbox};
-pub use topics::{Joined, LocalTopic, Slot, Topics};
+pub use live::{Key, LiveSessions, Whereabouts};
+pub use topics::{Careful, Joined, LocalTopic, Membership, Slot, Topics};
 
 /// Enough parts that a few cores rarely meet in one.
 const PARTS: usize = 64;

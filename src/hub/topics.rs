@@ -3,7 +3,8 @@
 //! A subscription is 4 bytes in its topic and 8 in its connection: each knows its place in the
 //! other, so leaving is a swap. A subscriber is either *live*, it gets every record of the topic, or
 //! *careful*: it has just joined, and gets only what comes after the history it was sent. It is
-//! live from the first record after that.
+//! live from the first record after that. A *guarded* subscriber stays careful: what it may be sent
+//! depends on its acks.
 //!
 //! Invariant: pure. No socket, no lock.
 
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 
 use slab::Slab;
 
-use crate::protocol::{SeqNo, Topic};
+use crate::protocol::{Epoch, SeqNo, Topic};
 
 /// A connection's number in its shard.
 pub type Slot = u32;
@@ -39,6 +40,22 @@ pub struct Careful {
     pub slot: Slot,
     /// It has everything up to this number; `None` while that is being asked for.
     pub after: Option<SeqNo>,
+    /// It never becomes live.
+    pub guarded: bool,
+}
+
+/// A subscription, as its connection sees it.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The topic.
+    pub topic: Topic,
+    /// Its number.
+    pub local: LocalTopic,
+    /// Everything up to this number was handed to the connection, in this epoch; `None` while a
+    /// replay is being asked for.
+    pub handed: Option<(SeqNo, Epoch)>,
+    /// Whether it is guarded.
+    pub guarded: bool,
 }
 
 #[derive(Debug)]
@@ -48,11 +65,13 @@ struct Entry {
     careful: Vec<Careful>,
     /// The newest number that was handed to the live subscribers.
     delivered: SeqNo,
+    /// The epoch of its numbers, once it is known.
+    epoch: Option<Epoch>,
 }
 
 /// A connection's side of a subscription; sorted by topic.
 #[derive(Debug, Clone, Copy)]
-struct Membership {
+struct Link {
     topic: LocalTopic,
     place: u32,
 }
@@ -62,7 +81,7 @@ struct Membership {
 pub struct Topics {
     names: HashMap<Topic, LocalTopic>,
     entries: Slab<Entry>,
-    members: Vec<Vec<Membership>>,
+    members: Vec<Vec<Link>>,
     /// Numbers that may still stand in the inbox; free after the next turn.
     retired: Vec<LocalTopic>,
     subscriptions: usize,
@@ -98,6 +117,7 @@ impl Topics {
                     live: Vec::new(),
                     careful: Vec::new(),
                     delivered: 0,
+                    epoch: None,
                 };
                 let local = self.entries.insert(entry) as LocalTopic;
                 self.names.insert(topic.clone(), local);
@@ -113,10 +133,14 @@ impl Topics {
             Err(index) => {
                 let careful = &mut self.entries[local as usize].careful;
                 let place = careful.len() as u32 | CAREFUL;
-                careful.push(Careful { slot, after: None });
+                careful.push(Careful {
+                    slot,
+                    after: None,
+                    guarded: false,
+                });
                 self.members[at].insert(
                     index,
-                    Membership {
+                    Link {
                         topic: local,
                         place,
                     },
@@ -134,8 +158,14 @@ impl Topics {
         }
     }
 
-    /// Makes a live subscriber careful again: it gets nothing until [`Topics::settle`].
-    pub fn take_care(&mut self, slot: Slot, local: LocalTopic) {
+    /// Makes a subscriber careful again: it gets nothing until [`Topics::settle`]. A guarded one
+    /// stays careful for good.
+    pub fn take_care(&mut self, slot: Slot, local: LocalTopic, guarded: bool) {
+        if let Some(careful) = self.careful_mut(slot, local) {
+            careful.after = None;
+            careful.guarded = guarded;
+            return;
+        }
         if self
             .place(slot, local)
             .is_some_and(|place| place & CAREFUL == 0)
@@ -143,25 +173,76 @@ impl Topics {
             self.remove_from_entry(slot, local);
             let careful = &mut self.entries[local as usize].careful;
             let place = careful.len() as u32 | CAREFUL;
-            careful.push(Careful { slot, after: None });
+            careful.push(Careful {
+                slot,
+                after: None,
+                guarded,
+            });
             self.set_place(slot, local, place);
         }
     }
 
+    fn careful_mut(&mut self, slot: Slot, local: LocalTopic) -> Option<&mut Careful> {
+        let place = self.place(slot, local)?;
+        let careful = &mut self.entries.get_mut(local as usize)?.careful;
+        (place & CAREFUL != 0).then(|| careful.get_mut((place & !CAREFUL) as usize))?
+    }
+
     /// The connection has everything up to `after`; from now on it gets what comes behind that.
     pub fn settle(&mut self, slot: Slot, local: LocalTopic, after: SeqNo) {
-        let Some(place) = self.place(slot, local) else {
+        let delivered = self.delivered(local);
+        let Some(careful) = self.careful_mut(slot, local) else {
             return;
         };
-        let entry = &mut self.entries[local as usize];
-        if place & CAREFUL == 0 {
-            return;
-        }
-        if entry.delivered >= after {
+        careful.after = Some(after);
+        if !careful.guarded && delivered >= after {
             self.enliven(slot, local);
-        } else if let Some(careful) = entry.careful.get_mut((place & !CAREFUL) as usize) {
-            careful.after = Some(after);
         }
+    }
+
+    /// The epoch of a topic's numbers.
+    pub fn set_epoch(&mut self, local: LocalTopic, epoch: &Epoch) {
+        if let Some(entry) = self.entries.get_mut(local as usize)
+            && entry.epoch.as_ref() != Some(epoch)
+        {
+            entry.epoch = Some(epoch.clone());
+        }
+    }
+
+    /// A topic's name and the epoch of its numbers.
+    #[must_use]
+    pub fn name(&self, local: LocalTopic) -> Option<(Topic, Option<Epoch>)> {
+        let entry = self.entries.get(local as usize)?;
+        Some((entry.name.clone(), entry.epoch.clone()))
+    }
+
+    /// The number up to which everything was handed to a subscriber.
+    #[must_use]
+    pub fn handed(&self, slot: Slot, local: LocalTopic) -> Option<SeqNo> {
+        let place = self.place(slot, local)?;
+        let entry = self.entries.get(local as usize)?;
+        if place & CAREFUL == 0 {
+            return Some(entry.delivered);
+        }
+        entry.careful.get((place & !CAREFUL) as usize)?.after
+    }
+
+    /// The subscriptions of a connection.
+    pub fn of(&self, slot: Slot) -> impl Iterator<Item = Membership> {
+        let links = self.members.get(slot as usize).into_iter().flatten();
+        links.filter_map(|link| {
+            let entry = self.entries.get(link.topic as usize)?;
+            let careful = (link.place & CAREFUL != 0)
+                .then(|| entry.careful.get((link.place & !CAREFUL) as usize))
+                .flatten();
+            let handed = careful.map_or(Some(entry.delivered), |careful| careful.after);
+            Some(Membership {
+                topic: entry.name.clone(),
+                local: link.topic,
+                handed: handed.zip(entry.epoch.clone()),
+                guarded: careful.is_some_and(|careful| careful.guarded),
+            })
+        })
     }
 
     /// Those who get every record of the topic.
@@ -190,7 +271,7 @@ impl Topics {
         entry.delivered = seq_no;
         let mut at = 0;
         while let Some(careful) = self.entries[local as usize].careful.get(at) {
-            if careful.after.is_some_and(|after| after <= seq_no) {
+            if !careful.guarded && careful.after.is_some_and(|after| after <= seq_no) {
                 self.enliven(careful.slot, local);
             } else {
                 at += 1;

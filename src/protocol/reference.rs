@@ -474,6 +474,11 @@ pub const SETTINGS: &[SettingDoc] = &[
         "8s",
         "Silence after a ping that ends the connection.",
     ),
+    setting(
+        "session-ttl",
+        "120s",
+        "How long a session can be resumed after its socket is gone.",
+    ),
     setting("dedup-ttl", "300s", "How long a messageId is remembered."),
     setting(
         "dedup-bytes",

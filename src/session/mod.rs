@@ -1,7 +1,7 @@
 //! One connection's life as a state machine: set up, then subscribe, publish, acknowledge.
 //!
 //! The caller turns what happens into [`Input`]s and carries out the [`Output`]s in their order.
-//! [`Output::Authenticate`] and [`Output::Subscribe`] are questions: they are always the last output,
+//! [`Output::Authenticate`], [`Output::Resume`] and [`Output::Subscribe`] are questions: they are always the last output,
 //! and the caller hands in no frame before their answer. Time is a parameter, in milliseconds of any
 //! monotonic clock.
 //!
@@ -48,6 +48,26 @@ pub struct Attached {
     pub replay: Option<Result<u64, crate::protocol::UnrecoveredReason>>,
 }
 
+/// One topic of a session that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The topic.
+    pub topic: Topic,
+    /// 0, or 1 with client acks.
+    pub qos: u8,
+    /// What was sent (qos 0) or acknowledged (qos 1).
+    pub position: Position,
+}
+
+/// The answer to [`Output::Resume`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// The session's id, which stays.
+    pub session_id: String,
+    /// Its topics.
+    pub topics: Vec<Held>,
+}
+
 /// The answer to [`Output::Publish`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted<'a> {
@@ -68,6 +88,8 @@ pub enum Input<'a> {
     Frame(Result<ClientMessage<'a>, DecodeError>),
     /// The answer to [`Output::Authenticate`].
     Authenticated(Result<Identity, Refusal>),
+    /// The answer to [`Output::Resume`].
+    Resumed(Result<Resumed, Refusal>),
     /// The answer to [`Output::Subscribe`].
     Subscribed(Result<Attached, Refusal>),
     /// The answer to [`Output::Publish`], in any order.
@@ -78,6 +100,13 @@ pub enum Input<'a> {
         message_id: Cow<'a, str>,
         /// What became of it.
         result: Result<Accepted<'a>, Refusal>,
+    },
+    /// The answer to [`Output::Ack`], where it was refused.
+    AckRefused {
+        /// The topic of the ack.
+        topic: Cow<'a, str>,
+        /// Why.
+        refusal: Refusal,
     },
     /// The moment of [`Session::deadline`] has come.
     Deadline,
@@ -96,6 +125,25 @@ pub enum Output<'a> {
         topic: Topic,
         /// Where to go on from.
         after: Option<Position>,
+        /// 0, or 1 with client acks; `None` for what it was, or 0.
+        qos: Option<u8>,
+    },
+    /// Question: find this user's session, and make it this connection's.
+    Resume {
+        /// Its id as the client gave it.
+        session_id: String,
+    },
+    /// A resume came to its end.
+    CountResume {
+        /// Whether nothing was lost.
+        complete: bool,
+    },
+    /// The client received everything of the topic up to here; answered only when refused.
+    Ack {
+        /// The topic as it came.
+        topic: Cow<'a, str>,
+        /// Up to where.
+        seq_no: SeqNo,
     },
     /// Send the messages that the last answer to `Subscribe` counted, then the live ones.
     Replay,
@@ -214,6 +262,10 @@ impl Session {
                 self.refuse(now_ms, refusal.into_frame(), out);
             }
             Input::Authenticated(answer) => self.authenticated(now_ms, answer, out),
+            Input::Resumed(answer) => self.resumed(now_ms, answer, out),
+            Input::AckRefused { topic, refusal } => {
+                self.refuse(now_ms, refusal.into_frame().about(topic), out);
+            }
             Input::Subscribed(answer) => self.subscribed(now_ms, answer, out),
             Input::Published {
                 topic,
@@ -245,10 +297,11 @@ impl Session {
                 let setup = Setup::new(deadline_ms, self.preset.as_ref(), &setup);
                 self.phase = Phase::SettingUp(Box::new(setup));
             }
-            (Phase::New { .. }, ClientMessage::Resume(_)) => {
-                let text = "this session is not kept; send setup, then subscribe with lastSeq";
-                let frame = ErrorFrame::new(ErrorCode::SessionExpired, text);
-                self.refuse(now_ms, frame, out);
+            (Phase::New { deadline_ms }, ClientMessage::Resume(resume)) => {
+                let deadline_ms = *deadline_ms;
+                out.push(Output::Authenticate(resume.token.clone()));
+                let setup = Setup::resume(deadline_ms, resume);
+                self.phase = Phase::SettingUp(Box::new(setup));
             }
             (Phase::New { .. }, _) => {
                 let text = "send setup with a token first";
@@ -265,7 +318,8 @@ impl Session {
                         epoch: subscribe.epoch.as_deref().map(Epoch::new),
                         seq_no,
                     });
-                    out.push(Output::Subscribe { topic, after });
+                    let qos = subscribe.qos;
+                    out.push(Output::Subscribe { topic, after, qos });
                 }
                 Err(error) => self.bad_topic(now_ms, error, subscribe.topic, out),
             },
@@ -278,7 +332,9 @@ impl Session {
                 Err(error) => self.bad_topic(now_ms, error, topic, out),
             },
             (_, ClientMessage::Publish(publish)) => self.publish(now_ms, publish, out),
-            (_, ClientMessage::Ack(ClientAck { .. })) => {}
+            (_, ClientMessage::Ack(ClientAck { topic, seq_no })) => {
+                out.push(Output::Ack { topic, seq_no });
+            }
             (_, ClientMessage::Refresh(refresh)) => {
                 self.phase = Phase::Refreshing;
                 out.push(Output::Authenticate(refresh.token));

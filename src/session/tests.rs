@@ -36,14 +36,14 @@ impl Table {
         let mut done = Vec::new();
         let mut out = Vec::new();
         self.session.handle(self.now_ms, input, &mut out);
-        while !out.is_empty() {
-            let last = out.pop().unwrap();
+        while let Some(last) = out.pop() {
             for output in out.drain(..) {
                 done.push(show(&output));
             }
             let answer = match &last {
                 Output::Authenticate(token) => Some(Input::Authenticated(identity(token))),
-                Output::Subscribe { topic, after } => {
+                Output::Resume { session_id } => Some(Input::Resumed(resume(session_id))),
+                Output::Subscribe { topic, after, .. } => {
                     Some(Input::Subscribed(attach(topic, after.as_ref())))
                 }
                 _ => None,
@@ -66,6 +66,24 @@ fn identity(token: &str) -> Result<Identity, Refusal> {
             session_id: "s".to_owned(),
             expires_at_ms: (user == "short").then_some(5_000),
         }),
+    }
+}
+
+fn resume(session_id: &str) -> Result<Resumed, Refusal> {
+    let held = |name: &str, seq_no| Held {
+        topic: Topic::new(name).unwrap(),
+        qos: 0,
+        position: Position {
+            epoch: Some(Epoch::new("e")),
+            seq_no,
+        },
+    };
+    match session_id {
+        "kept" => Ok(Resumed {
+            session_id: "kept".into(),
+            topics: vec![held("a", 3), held("b", 6)],
+        }),
+        _ => Err(Refusal::new(ErrorCode::SessionExpired, "gone")),
     }
 }
 
@@ -95,6 +113,9 @@ fn show(output: &Output<'_>) -> String {
                 .map(|t| format!(" {t}"))
                 .unwrap_or_default();
             format!("error {}{topic}", error.code.as_str())
+        }
+        Output::Send(ServerMessage::Ready(ready)) if ready.resumed => {
+            format!("ready {} again as {}", ready.session_id, ready.user_id)
         }
         Output::Send(ServerMessage::Ready(ready)) => format!("ready {}", ready.user_id),
         Output::Send(ServerMessage::Subscribed(s)) => match s.recovered {
@@ -220,6 +241,67 @@ fn subscribe_says_what_became_of_the_position() {
             "Unsubscribe(\"a\")",
             r#"{"type":"unsubscribed","topic":"a"}"#
         ]
+    );
+}
+
+#[test]
+fn resume_goes_on_from_the_clients_position_else_from_the_sessions() {
+    let mut table = Table::new(Some("b"));
+    assert_eq!(
+        table.frame(
+            r#"{"type":"resume","token":"ann","sessionId":"kept","lastSeqPerTopic":{"a":5,"x":1}}"#
+        ),
+        [
+            "subscribed a true Some(2)",
+            "Replay",
+            "subscribed b true Some(1)",
+            "Replay",
+            "CountResume { complete: true }",
+            "ready kept again as ann",
+        ]
+    );
+    let mut table = Table::new(Some("prices"));
+    assert_eq!(
+        table.frame(
+            r#"{"type":"resume","token":"ann","sessionId":"kept","lastSeqPerTopic":{"a":9}}"#
+        )[..3],
+        [
+            "subscribed a false Some(0)",
+            "Replay",
+            "subscribed b true Some(1)"
+        ]
+    );
+}
+
+#[test]
+fn after_a_failed_resume_the_socket_can_be_set_up() {
+    let mut table = Table::new(None);
+    assert_eq!(
+        table.frame(r#"{"type":"resume","token":"ann","sessionId":"?","lastSeqPerTopic":{}}"#),
+        ["CountResume { complete: false }", "error SESSION_EXPIRED"]
+    );
+    assert!(!table.session.is_set_up());
+    assert_eq!(table.session.deadline(), Some(10_000));
+    assert_eq!(
+        table.frame(r#"{"type":"setup","token":"ann"}"#),
+        ["ready ann"]
+    );
+}
+
+#[test]
+fn acks_are_handed_on_and_refusals_answered() {
+    let mut table = Table::ready();
+    assert_eq!(
+        table.frame(r#"{"type":"ack","topic":"a","seqNo":7}"#),
+        ["Ack { topic: \"a\", seq_no: 7 }"]
+    );
+    let refusal = Refusal::new(ErrorCode::BadAck, "no");
+    assert_eq!(
+        table.input(Input::AckRefused {
+            topic: "a".into(),
+            refusal
+        }),
+        ["error BAD_ACK a"]
     );
 }
 

@@ -1,1 +1,16 @@
+//! The gateway from outside: the real router and the real shards on a port of their own, spoken to
+//! by a WebSocket client that is not ours. One behaviour a file; `harness` tells the story's words.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "tests fail by panicking"
+)]
+
+mod harness;
+
+mod frames;
+mod resume;
+mod setup;

@@ -1,6 +1,6 @@
 //! One socket, its session, and what waits for it.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -10,25 +10,22 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::auth::Principal;
+use crate::backbone::SessionId;
 use crate::gateway::Permit;
-use crate::hub::{Arrival, Backlog, Chunk, LocalTopic, Slot};
+pub(super) use crate::hub::Key;
+use crate::hub::{Arrival, Backlog, Chunk, LocalTopic};
 use crate::metrics::ShardMetrics;
 use crate::protocol::{CloseCode, SeqNo};
 use crate::session::Session;
 use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
-
-/// A connection's number and which of the connections with that number it is.
-pub(super) type Key = (Slot, u32);
+use super::window::Window;
 
 /// How long a peer has to answer our close before its socket is dropped, in milliseconds.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
 /// How long a peer may take nothing while something waits for it, in milliseconds.
 const STALL_TIMEOUT_MS: u64 = 10_000;
-/// Pieces of one gathered write.
-const PIECES: usize = 32;
-
 /// How far a close has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
@@ -38,6 +35,8 @@ enum Closing {
     Asked,
     /// Nothing more is read; the socket ends when what waits is written.
     Ending,
+    /// All is written and the peer has been told; what it still sends is let go of.
+    Lingering,
     /// The socket is shut down; its reader will see the end.
     Ended,
 }
@@ -49,6 +48,14 @@ pub(super) struct Connection {
     pub(super) reader: Reader,
     pub(super) session: Session,
     pub(super) principal: Option<Arc<Principal>>,
+    /// Whether `ready` was sent: only then there is a session worth keeping.
+    pub(super) was_set_up: bool,
+    /// The session that this connection holds.
+    pub(super) session_id: Option<SessionId>,
+    /// What its qos 1 subscriptions were sent and did not acknowledge.
+    pub(super) windows: Vec<(LocalTopic, Window)>,
+    /// The first messages of what was let go of unsent.
+    lost: Vec<(LocalTopic, SeqNo)>,
     /// Answers of this turn, as frames.
     pub(super) out: Vec<u8>,
     backlog: Option<Box<Backlog>>,
@@ -82,6 +89,8 @@ pub(super) struct Batch {
     pub(super) messages: u32,
     /// When the first and the last were accepted.
     pub(super) accepted: (u64, u64),
+    /// The topic and the number of the first.
+    pub(super) first: (LocalTopic, SeqNo),
 }
 
 /// One link of a connection's chain of batches.
@@ -104,6 +113,10 @@ impl Connection {
             reader: Reader::default(),
             session,
             principal: None,
+            was_set_up: false,
+            session_id: None,
+            windows: Vec::new(),
+            lost: Vec::new(),
             out: Vec::new(),
             backlog: None,
             held: None,
@@ -161,7 +174,10 @@ impl Connection {
 
     /// Whether nothing of the peer is read any more.
     pub(super) fn is_closing_down(&self) -> bool {
-        matches!(self.closing, Closing::Ending | Closing::Ended)
+        matches!(
+            self.closing,
+            Closing::Ending | Closing::Lingering | Closing::Ended
+        )
     }
 
     pub(super) fn has_something_to_write(&self) -> bool {
@@ -188,7 +204,7 @@ impl Connection {
         let mut after = head;
         for record in held.extract_if(.., |record| record.topic == topic) {
             if record.seq_no > head {
-                self.queue_shared(std::iter::once(record.frame));
+                self.queue_shared(topic, record.seq_no, record.frame);
                 after = record.seq_no;
             }
         }
@@ -224,7 +240,7 @@ impl Connection {
     }
 
     fn end(&mut self, now_ms: u64) {
-        if self.closing != Closing::Ended {
+        if !self.is_closing_down() {
             self.closing = Closing::Ending;
             self.since_ms = now_ms;
         }
@@ -244,156 +260,80 @@ impl Connection {
         self.backlog.is_some()
     }
 
-    /// Queues frames that are kept elsewhere anyway, such as history: they do not count against the
+    /// Queues messages that are kept elsewhere anyway, such as history: they do not count against the
     /// queue's bound.
-    pub(super) fn queue_shared(&mut self, frames: impl Iterator<Item = Bytes>) {
+    pub(super) fn queue_shared(&mut self, topic: LocalTopic, seq_no: SeqNo, bytes: Bytes) {
         self.out_to_backlog();
-        let backlog = self.backlog.get_or_insert_default();
-        for bytes in frames {
-            backlog.push_shared(Chunk {
-                bytes,
-                messages: 0,
-                accepted: 0,
-            });
+        self.backlog.get_or_insert_default().push_shared(Chunk {
+            bytes,
+            messages: 0,
+            accepted: 0,
+            first: Some((topic, seq_no)),
+        });
+    }
+
+    /// The first messages, by topic, that were handed to this connection and not written whole.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = (LocalTopic, SeqNo)> {
+        let waiting = self.backlog.iter().flat_map(|backlog| backlog.unsent());
+        self.lost.iter().copied().chain(waiting)
+    }
+
+    /// The window of a qos 1 subscription.
+    pub(super) fn window(&mut self, topic: LocalTopic) -> Option<&mut Window> {
+        let mut windows = self.windows.iter_mut();
+        windows
+            .find(|(local, _)| *local == topic)
+            .map(|(_, window)| window)
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.closing == Closing::Ended
+    }
+
+    pub(super) fn push_backlog(&mut self, chunk: Chunk, sent: usize) {
+        self.backlog.get_or_insert_default().push(chunk, sent);
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.waiting())
+    }
+
+    /// Something waits from now on; the peer has a while to take it.
+    pub(super) fn fell_behind(&mut self, now_ms: u64) {
+        if self.is_open() {
+            self.since_ms = now_ms;
         }
     }
 
-    fn out_to_backlog(&mut self) {
+    /// The socket is broken.
+    pub(super) fn cut_off(&mut self) {
+        self.shut(std::net::Shutdown::Both);
+    }
+
+    pub(super) fn out_to_backlog(&mut self) {
         if !self.out.is_empty() {
             let bytes = std::mem::take(&mut self.out).into();
-            let chunk = Chunk {
-                bytes,
-                messages: 0,
-                accepted: 0,
-            };
-            self.backlog.get_or_insert_default().push(chunk, 0);
-        }
-    }
-
-    /// Writes answers and batches of this turn with one call where the socket takes them; what it
-    /// does not take waits in the backlog.
-    pub(super) fn flush(
-        &mut self,
-        now_ns: impl Fn() -> u64,
-        batches: &[Batch],
-        links: &[Link],
-        limits: &Limits,
-        metrics: &ShardMetrics,
-    ) {
-        let chain = self.chain.take();
-        if self.closing == Closing::Ended {
-            return;
-        }
-        let mut next = chain.map(|(first, _)| first);
-        let was_behind = self.is_behind();
-        if !was_behind {
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let mut ends = [0; PIECES];
-            let mut total = 0;
-            let mut count = 0;
-            if !self.out.is_empty() {
-                pieces[0] = IoSlice::new(&self.out);
-                total = self.out.len();
-                ends[0] = total;
-                count = 1;
-            }
-            let mut ahead = next;
-            while let Some(link) = ahead.map(|at| &links[at as usize]) {
-                if count == PIECES {
-                    break;
-                }
-                let bytes = &batches[link.batch as usize].bytes;
-                pieces[count] = IoSlice::new(bytes);
-                total += bytes.len();
-                ends[count] = total;
-                count += 1;
-                ahead = link.next;
-            }
-            let result = match count {
-                0 => Ok(0),
-                1 => self.socket.try_write(&pieces[0]),
-                _ => self.socket.try_write_vectored(&pieces[..count]),
-            };
-            let written = match result {
-                Ok(written) => written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => return self.shut(std::net::Shutdown::Both),
-            };
-            let done_at = now_ns();
-            let mut begin = 0;
-            let mut whole = true;
-            if !self.out.is_empty() {
-                if written < ends[0] {
-                    let bytes = std::mem::take(&mut self.out).into();
-                    let chunk = Chunk {
-                        bytes,
-                        messages: 0,
-                        accepted: 0,
-                    };
-                    self.backlog.get_or_insert_default().push(chunk, written);
-                    whole = false;
-                }
-                begin = 1;
-            }
-            for end in &ends[begin..count] {
-                let Some(link) = next.map(|at| &links[at as usize]) else {
-                    break;
-                };
-                let batch = &batches[link.batch as usize];
-                if written >= *end {
-                    let (first, last) = batch.accepted;
-                    metrics.delivered(
-                        u64::from(batch.messages),
-                        done_at.saturating_sub(first),
-                        done_at.saturating_sub(last),
-                    );
-                } else {
-                    let sent = batch.bytes.len().saturating_sub(end - written);
-                    self.backlog
-                        .get_or_insert_default()
-                        .push(batch.chunk(), if whole { sent } else { 0 });
-                    whole = false;
-                }
-                next = link.next;
-            }
-        } else {
-            self.out_to_backlog();
-        }
-        if self.backlog.is_none() && next.is_none() {
-            // Give the memory back: an idle connection owns no buffer.
-            self.out = Vec::new();
-            return self.written_all();
-        }
-        // More pieces than one call takes, or a socket that is behind.
-        self.out_to_backlog();
-        while let Some(link) = next.map(|at| &links[at as usize]) {
-            let chunk = batches[link.batch as usize].chunk();
-            self.backlog.get_or_insert_default().push(chunk, 0);
-            next = link.next;
-        }
-        if !was_behind && self.is_open() {
-            self.since_ms = now_ns() / 1_000_000;
-        }
-        if self
-            .backlog
-            .as_ref()
-            .is_some_and(|b| b.waiting() > limits.send_queue_bytes)
-        {
-            self.give_up(now_ns() / 1_000_000);
+            self.push_backlog(Chunk::of_answers(bytes), 0);
         }
     }
 
     /// The peer is too slow: everything that waits is let go, and it is told so.
-    fn give_up(&mut self, now_ms: u64) {
+    pub(super) fn give_up(&mut self, now_ms: u64) {
         if let Some(backlog) = &mut self.backlog {
+            self.lost.extend(backlog.unsent());
             backlog.cut();
         }
         self.close(now_ms, CloseCode::SlowConsumer);
         self.out_to_backlog();
     }
 
-    fn written_all(&mut self) {
+    pub(super) fn written_all(&mut self) {
         if self.closing == Closing::Ending {
+            self.closing = Closing::Lingering;
             // The reader drains what still comes, so that our close frame is not lost to a reset.
             let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
         }
@@ -443,8 +383,10 @@ impl Connection {
 
     /// When to look at this connection again.
     pub(super) fn deadline(&self, limits: &Limits) -> u64 {
-        if self.closing != Closing::No {
-            return self.since_ms + CLOSE_TIMEOUT_MS;
+        match self.closing {
+            Closing::No => {}
+            Closing::Ended => return u64::MAX,
+            _ => return self.since_ms + CLOSE_TIMEOUT_MS,
         }
         let alive = if self.backlog.is_some() {
             self.since_ms + STALL_TIMEOUT_MS
@@ -491,11 +433,12 @@ impl Connection {
 }
 
 impl Batch {
-    fn chunk(&self) -> Chunk {
+    pub(super) fn chunk(&self) -> Chunk {
         Chunk {
             bytes: self.bytes.clone(),
             messages: self.messages,
             accepted: self.accepted.0,
+            first: Some(self.first),
         }
     }
 }

@@ -6,27 +6,18 @@ use std::sync::Arc;
 
 use tokio::task::spawn_local;
 
-use crate::backbone::{Answer, Publication, Published, Record, Replay, Unavailable};
-use crate::hub::Joined;
-use crate::protocol::{ErrorCode, Position, Refusal, ServerMessage, Topic};
-use crate::session::{Accepted, Attached, Identity, Input, Output};
+use crate::backbone::{Answer, Publication, Published};
+use crate::protocol::{Refusal, ServerMessage};
+use crate::session::{Accepted, Identity, Input, Output};
 use crate::websocket::push_text;
 
 use super::connection::Key;
-use super::shard::{Local, Shard, State};
+use super::sessions::session_name;
+use super::shard::{Shard, State};
+use super::subscribe::{Pending, split};
 
 /// Publishes of one connection whose answers are open; more are not read until some are there.
 pub(super) const MAX_IN_FLIGHT: u32 = 1024;
-/// Replays up to this many bytes are copied into one write; larger ones are queued by reference.
-const SMALL_REPLAY: usize = 32 * 1024;
-
-/// A replay that was answered and is to be sent behind its `subscribed`.
-struct Pending {
-    local: Local,
-    records: Vec<Record>,
-    head: u64,
-}
-
 impl Shard {
     /// Hands an input to the session and does everything it wants, until it wants no more.
     pub(super) fn handle<'a>(
@@ -40,7 +31,7 @@ impl Shard {
     }
 
     /// [`Shard::handle`], with the replay that belongs to an answer handed in.
-    fn run<'a>(
+    pub(super) fn run<'a>(
         self: &Rc<Self>,
         state: &mut State,
         key: Key,
@@ -58,7 +49,10 @@ impl Shard {
             // Questions and publishes come last, so their answer follows what was wanted before.
             for output in std::mem::take(&mut out) {
                 match output {
-                    Output::Send(message) => send(state, key, &message),
+                    Output::Send(message) => {
+                        send(state, key, &message);
+                        self.sent(state, key, &message);
+                    }
                     Output::Close(code) => {
                         if let Some(connection) = state.get(key) {
                             connection.close(now_ms, code);
@@ -67,8 +61,12 @@ impl Shard {
                     Output::Authenticate(token) => {
                         input = Some(Input::Authenticated(self.authenticate(state, key, &token)));
                     }
-                    Output::Subscribe { topic, after } => {
-                        let answer = self.subscribe(state, key, &topic, after.as_ref());
+                    Output::Resume { session_id } => {
+                        input = self.resume(state, key, &session_id).map(Input::Resumed);
+                    }
+                    Output::CountResume { complete } => self.gateway.count_resume(complete),
+                    Output::Subscribe { topic, after, qos } => {
+                        let answer = self.subscribe(state, key, &topic, after.as_ref(), qos);
                         if let Some(answer) = answer {
                             let (answer, pending) = split(answer);
                             input = Some(Input::Subscribed(answer));
@@ -77,8 +75,11 @@ impl Shard {
                     }
                     Output::Replay => {
                         if let Some(pending) = replay.take() {
-                            send_replay(state, key, pending);
+                            self.send_replay(state, key, pending);
                         }
+                    }
+                    Output::Ack { topic, seq_no } => {
+                        input = self.acked(state, key, topic, seq_no);
                     }
                     Output::Unsubscribe(topic) => self.unsubscribe(state, key, &topic),
                     Output::Publish {
@@ -95,134 +96,34 @@ impl Shard {
         }
     }
 
+    /// Keeps the session up to date where it outlives the process.
+    fn sent(&self, state: &mut State, key: Key, message: &ServerMessage<'_>) {
+        let Some(connection) = state.get(key) else {
+            return;
+        };
+        connection.was_set_up |= matches!(message, ServerMessage::Ready(_));
+        if matches!(
+            message,
+            ServerMessage::Ready(_) | ServerMessage::Subscribed(_) | ServerMessage::Unsubscribed(_)
+        ) {
+            self.keep_live_session(state, key);
+        }
+    }
+
     fn authenticate(&self, state: &mut State, key: Key, token: &str) -> Result<Identity, Refusal> {
-        let principal = self.gateway.authenticate(token)?;
+        let principal = Arc::new(self.gateway.authenticate(token)?);
         let now = self.gateway.now();
         let identity = Identity {
             user_id: principal.user.to_string(),
-            session_id: uuid::Uuid::new_v4().simple().to_string(),
+            session_id: session_name(self.hold_session(state, key, &principal)),
             expires_at_ms: principal
                 .expires_unix_ms
                 .map(|at| now.mono_ms() + at.saturating_sub(now.unix_ms)),
         };
         if let Some(connection) = state.get(key) {
-            connection.principal = Some(Arc::new(principal));
+            connection.principal = Some(principal);
         }
         Ok(identity)
-    }
-
-    /// Attaches the topic; `None` when the answer comes later.
-    fn subscribe(
-        self: &Rc<Self>,
-        state: &mut State,
-        key: Key,
-        topic: &Topic,
-        after: Option<&Position>,
-    ) -> Option<Result<(Attached, Pending), Refusal>> {
-        let principal = state.get(key)?.principal.clone()?;
-        let slot = key.0;
-        let mut joined = None;
-        let asked = self
-            .gateway
-            .subscribe(self.gateway.now(), &principal, topic, after, || {
-                let full = state.topics.count(slot) >= self.limits.max_topics;
-                if full && state.topics.subscribed(slot, topic.as_str()).is_none() {
-                    let text = format!(
-                        "at most {} topics on one connection",
-                        self.limits.max_topics
-                    );
-                    return Err(Refusal::new(ErrorCode::LimitExceeded, text));
-                }
-                let (local, how) = state.topics.join(slot, topic);
-                if how == Joined::First {
-                    self.gateway.hub().join(topic, self.id, local);
-                }
-                joined = Some((local, how));
-                Ok(())
-            });
-        self.count_subscriptions(state);
-        let (asked, (local, how)) = match (asked, joined) {
-            (Ok(asked), Some(joined)) => (asked, joined),
-            (Err(refusal), _) => return Some(Err(refusal)),
-            (Ok(_), None) => return None,
-        };
-        let positioned = after.is_some();
-        if positioned && how == Joined::Already {
-            // What was live until now must not overtake the replay or come twice.
-            state.topics.take_care(slot, local);
-        }
-        match asked {
-            Answer::Ready(answer) => {
-                Some(self.attached(state, key, topic, (local, how), positioned, answer))
-            }
-            Answer::Later(later) => {
-                let (shard, topic) = (self.clone(), topic.clone());
-                state.get(key)?.waiting = true;
-                spawn_local(async move {
-                    let answer = Answer::Later(later).await;
-                    shard.with(key, |state, now_ms| {
-                        if let Some(connection) = state.get(key) {
-                            connection.waiting = false;
-                            connection.wake_reader();
-                        }
-                        let answer =
-                            shard.attached(state, key, &topic, (local, how), positioned, answer);
-                        let (answer, pending) = split(answer);
-                        shard.run(state, key, now_ms, Input::Subscribed(answer), pending);
-                    });
-                });
-                None
-            }
-        }
-    }
-
-    fn attached(
-        &self,
-        state: &mut State,
-        key: Key,
-        topic: &Topic,
-        (local, how): (Local, Joined),
-        positioned: bool,
-        answer: Result<Replay, Unavailable>,
-    ) -> Result<(Attached, Pending), Refusal> {
-        match answer {
-            Ok(replay) => {
-                let outcome = replay
-                    .outcome
-                    .map(|records| (records.len() as u64, records));
-                let attached = Attached {
-                    seq_no: replay.head.seq_no,
-                    epoch: replay.head.epoch,
-                    replay: positioned.then_some(match &outcome {
-                        Ok((count, _)) => Ok(*count),
-                        Err(reason) => Err(*reason),
-                    }),
-                };
-                let records = outcome.map(|(_, records)| records).unwrap_or_default();
-                let head = replay.head.seq_no;
-                Ok((
-                    attached,
-                    Pending {
-                        local,
-                        records,
-                        head,
-                    },
-                ))
-            }
-            Err(unavailable) => {
-                if how != Joined::Already {
-                    self.unsubscribe(state, key, topic.as_str());
-                }
-                Err(unavailable.into())
-            }
-        }
-    }
-
-    fn unsubscribe(&self, state: &mut State, key: Key, topic: &str) {
-        if let Some((topic, local)) = state.topics.leave(key.0, topic) {
-            self.gateway.hub().leave(&topic, self.id, local);
-        }
-        self.count_subscriptions(state);
     }
 
     /// Publishes; `None` when the answer comes later.
@@ -279,15 +180,6 @@ impl Shard {
     }
 }
 
-fn split(
-    answer: Result<(Attached, Pending), Refusal>,
-) -> (Result<Attached, Refusal>, Option<Pending>) {
-    match answer {
-        Ok((attached, pending)) => (Ok(attached), Some(pending)),
-        Err(refusal) => (Err(refusal), None),
-    }
-}
-
 fn published<'a>(
     topic: Cow<'a, str>,
     message_id: Cow<'a, str>,
@@ -316,25 +208,4 @@ fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
             let _ = serde_json::to_writer(out, message);
         });
     }
-}
-
-/// Sends a replay; the connection gets live messages behind it.
-fn send_replay(state: &mut State, key: Key, pending: Pending) {
-    let Some(connection) = state.get(key) else {
-        return;
-    };
-    let bytes: usize = pending
-        .records
-        .iter()
-        .map(|record| record.frame.len())
-        .sum();
-    if bytes <= SMALL_REPLAY {
-        for record in &pending.records {
-            connection.out.extend_from_slice(&record.frame);
-        }
-    } else {
-        connection.queue_shared(pending.records.into_iter().map(|record| record.frame));
-    }
-    let after = connection.release_held(pending.local, pending.head);
-    state.topics.settle(key.0, pending.local, after);
 }

@@ -103,10 +103,19 @@ pub struct Start {
 /// # Errors
 /// When the socket cannot be shared or a thread cannot be started.
 pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
-    (0..start.gateway.hub().shards() as u16)
-        .map(|id| {
+    let shards = 0..start.gateway.hub().shards() as u16;
+    let (peers, inputs): (Vec<ShardHandle>, Vec<_>) = shards
+        .map(|_| {
             let (sender, commands) = mpsc::unbounded_channel();
-            let handle = ShardHandle(sender);
+            (ShardHandle(sender), commands)
+        })
+        .unzip();
+    let peers: Arc<[ShardHandle]> = peers.into();
+    (0..)
+        .zip(inputs)
+        .map(|(id, commands)| {
+            let peers = peers.clone();
+            let handle = peers[usize::from(id)].clone();
             let (listener, general, start, own) = (
                 listener.try_clone()?,
                 general.clone(),
@@ -119,7 +128,7 @@ pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Res
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{id}"))
                 .spawn(move || {
-                    let shard = Shard::new(id, start.gateway.clone(), start.limits);
+                    let shard = Shard::new(id, start.gateway.clone(), start.limits, peers);
                     let local = LocalSet::new();
                     local.block_on(
                         &runtime,
@@ -167,6 +176,7 @@ async fn run(
                     });
                 }
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
+                Some(Command::TakeOver(key, id, reply)) => shard.hand_over(key, id, reply),
                 None => return,
             },
         }

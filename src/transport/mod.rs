@@ -8,6 +8,9 @@
 //! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
 //! * `shard`: the connections of one core, and the turn.
 //! * `driver`: what a session wants, done.
+//! * `subscribe`, `sessions`: topics and sessions of a connection.
+//! * `turn`, `flush`: what came is handed out, and each socket written once.
+//! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
 //! * `connection`: one socket, its session and what waits for it.
 //! * `deadlines`: when to look at which connection. Pure.
 //!
@@ -16,15 +19,22 @@
 mod connection;
 mod deadlines;
 mod driver;
+mod flush;
 pub mod listen;
+mod sessions;
 mod shard;
+mod subscribe;
+mod turn;
+mod window;
 
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
+use crate::hub::Key;
 use crate::protocol::Topic;
 use crate::session;
 
@@ -41,6 +51,8 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// Silence after a ping that ends the connection.
     pub pong_timeout: Duration,
+    /// How long a session can be resumed after its socket is gone.
+    pub session_ttl: Duration,
     /// The session's own limits.
     pub session: session::Limits,
 }
@@ -51,6 +63,8 @@ pub(crate) enum Command {
     Adopt(OnUpgrade, Option<Topic>, Permit),
     /// Close this share of the connections with 1012, spread over this time.
     Drain(Duration),
+    /// Hand this connection's session over to a newer socket.
+    TakeOver(Key, SessionId, oneshot::Sender<Option<SessionRecord>>),
 }
 
 /// The shard that reads a request; found in the request's extensions.
@@ -60,12 +74,16 @@ pub struct ShardHandle(pub(crate) mpsc::UnboundedSender<Command>);
 impl ShardHandle {
     /// Hands over a socket that is being upgraded.
     pub fn adopt(&self, upgrade: OnUpgrade, topic: Option<Topic>, permit: Permit) {
-        // A shard that is gone drops the socket, which closes it.
-        let _ = self.0.send(Command::Adopt(upgrade, topic, permit));
+        self.tell(Command::Adopt(upgrade, topic, permit));
+    }
+
+    /// A shard that is gone drops the command with all that is in it: sockets close, answers fail.
+    fn tell(&self, command: Command) {
+        let _ = self.0.send(command);
     }
 
     /// Closes the shard's connections, spread over this time.
     pub fn drain(&self, spread: Duration) {
-        let _ = self.0.send(Command::Drain(spread));
+        self.tell(Command::Drain(spread));
     }
 }

@@ -21,15 +21,16 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use crate::gateway::{Gateway, Permit};
-use crate::hub::{Arrival, Inbox, LocalTopic, ShardId, Slot, Topics};
+use crate::hub::{Arrival, Inbox, ShardId, Slot, Topics};
 use crate::metrics::ShardMetrics;
 use crate::protocol::{CloseCode, Topic};
 use crate::session::{Input, Session};
 use crate::websocket::{Fault, Incoming, OpCode, control_frame};
 
-use super::Limits;
 use super::connection::{Batch, Connection, Key, Link};
 use super::deadlines::Deadlines;
+use super::sessions::Fate;
+use super::{Limits, ShardHandle};
 
 /// What one read takes at most; shared by all connections of the shard.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -39,9 +40,11 @@ pub(super) struct Shard {
     pub(super) id: ShardId,
     pub(super) gateway: Arc<Gateway>,
     pub(super) limits: Limits,
-    inbox: Arc<Inbox>,
-    metrics: Arc<ShardMetrics>,
-    state: RefCell<State>,
+    /// All shards, by number.
+    pub(super) peers: Arc<[ShardHandle]>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) metrics: Arc<ShardMetrics>,
+    pub(super) state: RefCell<State>,
     scratch: RefCell<Box<[u8]>>,
     sooner: Notify,
 }
@@ -50,13 +53,13 @@ pub(super) struct Shard {
 pub(super) struct State {
     pub(super) connections: Slab<Connection>,
     pub(super) topics: Topics,
-    marked: Vec<Slot>,
+    pub(super) marked: Vec<Slot>,
     deadlines: Deadlines,
     generation: u32,
     // The turn's working memory, kept from turn to turn.
-    arrivals: Vec<Arrival>,
-    batches: Vec<Batch>,
-    links: Vec<Link>,
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) batches: Vec<Batch>,
+    pub(super) links: Vec<Link>,
 }
 
 impl State {
@@ -77,13 +80,19 @@ impl State {
 }
 
 impl Shard {
-    pub(super) fn new(id: ShardId, gateway: Arc<Gateway>, limits: Limits) -> Rc<Self> {
+    pub(super) fn new(
+        id: ShardId,
+        gateway: Arc<Gateway>,
+        limits: Limits,
+        peers: Arc<[ShardHandle]>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             id,
             inbox: gateway.hub().inbox(id),
             metrics: gateway.shard_metrics(id),
             gateway,
             limits,
+            peers,
             state: RefCell::new(State {
                 connections: Slab::new(),
                 topics: Topics::default(),
@@ -233,6 +242,9 @@ impl Shard {
             state.mark(key.0);
             self.inbox.ring();
         }
+        if state.get(key).is_some_and(|c| !c.is_open()) {
+            self.detach(state, key, Fate::Kept);
+        }
         self.drain_if_behind(state, key);
     }
 
@@ -258,116 +270,27 @@ impl Shard {
                 .await;
             });
         }
-        self.schedule_in(state, key);
+        self.schedule_in(state, key, 0);
     }
 
     /// Lets go of a connection.
     fn remove(&self, key: Key) {
         let mut state = self.state.borrow_mut();
-        let state = &mut *state;
         if state.get(key).is_some() {
+            self.detach(&mut state, key, Fate::Kept);
             state.connections.remove(key.0 as usize);
-            state.topics.leave_all(key.0, |topic, local| {
-                self.gateway.hub().leave(&topic, self.id, local);
-            });
-            self.metrics.set_subscriptions(state.topics.subscriptions());
         }
-    }
-
-    pub(super) fn count_subscriptions(&self, state: &State) {
-        self.metrics.set_subscriptions(state.topics.subscriptions());
-    }
-
-    /// Runs the turns, for ever.
-    pub(super) async fn run_turns(self: Rc<Self>) {
-        loop {
-            poll_fn(|cx| self.inbox.poll_rung(cx)).await;
-            self.turn();
-        }
-    }
-
-    /// Hands out what came, then writes each socket that has something to get once.
-    fn turn(self: &Rc<Self>) {
-        let mut state = self.state.borrow_mut();
-        let state = &mut *state;
-        let mut arrivals = std::mem::take(&mut state.arrivals);
-        self.inbox.take(&mut arrivals);
-        // Stable: the records of a topic stay in their order.
-        arrivals.sort_by_key(|arrival| arrival.topic);
-        for records in arrivals.chunk_by(|a, b| a.topic == b.topic) {
-            self.hand_out(state, records);
-        }
-        arrivals.clear();
-        state.arrivals = arrivals;
-        let mut marked = std::mem::take(&mut state.marked);
-        for slot in marked.drain(..) {
-            let Some(connection) = state.connections.get_mut(slot as usize) else {
-                continue;
-            };
-            connection.marked = false;
-            let now_ns = || self.gateway.mono_ns();
-            connection.flush(
-                now_ns,
-                &state.batches,
-                &state.links,
-                &self.limits,
-                &self.metrics,
-            );
-            if connection.is_behind() {
-                let key = (slot, connection.generation);
-                self.drain_if_behind(state, key);
-            }
-        }
-        state.marked = marked;
-        state.batches.clear();
-        state.links.clear();
-        // Nothing left a topic during the turn, so no number in use can be freed here.
-        state.topics.free_retired();
-    }
-
-    /// Chains one topic's records of this turn to everyone who is to get them.
-    fn hand_out(&self, state: &mut State, records: &[Arrival]) {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else {
-            return;
-        };
-        let local = first.topic;
-        if !state.topics.live(local).is_empty() {
-            let batch = push_batch(state, records);
-            for at in 0..state.topics.live(local).len() {
-                let slot = state.topics.live(local)[at];
-                chain(state, slot, batch);
-            }
-        }
-        for at in 0..state.topics.careful(local).len() {
-            let careful = state.topics.careful(local)[at];
-            match careful.after {
-                Some(after) => {
-                    let from = records.partition_point(|record| record.seq_no <= after);
-                    if from < records.len() {
-                        let batch = push_batch(state, &records[from..]);
-                        chain(state, careful.slot, batch);
-                    }
-                }
-                None => {
-                    if let Some(connection) = state.connections.get_mut(careful.slot as usize) {
-                        connection.hold(self.now_ms(), records, &self.limits);
-                        state.mark(careful.slot);
-                    }
-                }
-            }
-        }
-        state.topics.mark_delivered(local, last.seq_no);
     }
 
     fn schedule(&self, key: Key) {
-        self.schedule_in(&mut self.state.borrow_mut(), key);
+        self.schedule_in(&mut self.state.borrow_mut(), key, 0);
     }
 
-    fn schedule_in(&self, state: &mut State, key: Key) {
+    fn schedule_in(&self, state: &mut State, key: Key, not_before: u64) {
         let Some(connection) = state.get(key) else {
             return;
         };
-        let at_ms = connection.deadline(&self.limits);
+        let at_ms = connection.deadline(&self.limits).max(not_before);
         if at_ms < connection.scheduled_ms {
             connection.scheduled_ms = at_ms;
             if state.deadlines.push(at_ms, key) {
@@ -415,7 +338,8 @@ impl Shard {
             }
             self.after(state, key);
         }
-        self.schedule_in(state, key);
+        // Never again in this moment, whatever the connection thinks its deadline is.
+        self.schedule_in(state, key, now_ms + 1);
     }
 
     /// Closes every connection with 1012, in batches spread over this time.
@@ -449,48 +373,3 @@ impl Shard {
         }
     }
 }
-
-/// Lays the records' frames together once for everyone who gets them.
-fn push_batch(state: &mut State, records: &[Arrival]) -> u32 {
-    let bytes = match records {
-        [one] => one.frame.clone(),
-        many => {
-            let length = many.iter().map(|record| record.frame.len()).sum();
-            let mut bytes = BytesMut::with_capacity(length);
-            for record in many {
-                bytes.extend_from_slice(&record.frame);
-            }
-            bytes.freeze()
-        }
-    };
-    let accepted = |record: Option<&Arrival>| record.map_or(0, |record| record.accepted);
-    state.batches.push(Batch {
-        bytes,
-        messages: records.len() as u32,
-        accepted: (accepted(records.first()), accepted(records.last())),
-    });
-    state.batches.len() as u32 - 1
-}
-
-/// Appends a batch to what a connection gets this turn.
-fn chain(state: &mut State, slot: Slot, batch: u32) {
-    let at = state.links.len() as u32;
-    let Some(connection) = state.connections.get_mut(slot as usize) else {
-        return;
-    };
-    if !connection.is_open() {
-        return;
-    }
-    state.links.push(Link { batch, next: None });
-    connection.chain = match connection.chain {
-        None => Some((at, at)),
-        Some((first, last)) => {
-            state.links[last as usize].next = Some(at);
-            Some((first, at))
-        }
-    };
-    state.mark(slot);
-}
-
-/// The number of a topic in its shard, for the hub.
-pub(super) type Local = LocalTopic;

@@ -42,9 +42,9 @@ pub(crate) fn random_id() -> String {
         .crypto()
         .and_then(|crypto| crypto.get_random_values_with_u8_array(&mut bytes));
     if filled.is_err() {
-        return format!("m-{:x}", now().to_bits());
+        return format!("m_{:x}", now().to_bits());
     }
-    format!("m-{:016x}", u64::from_be_bytes(bytes))
+    format!("m_{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// Moves the focus to the element with this id.

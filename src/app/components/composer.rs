@@ -150,17 +150,17 @@ fn SendRow(page: Page) -> impl IntoView {
                     "Send anyway"
                 </button>
             </Show>
-            <span class="hint">
+            <span class="hint shortcut">
                 <kbd>"Ctrl"</kbd>
                 "+"
                 <kbd>"Enter"</kbd>
             </span>
+            <a class="to-log" href="#log">
+                {latest}
+            </a>
         </div>
         <p class="refusal" role="status">
             {move || page.refusal.get()}
         </p>
-        <a class="to-log" href="#log">
-            {latest}
-        </a>
     }
 }

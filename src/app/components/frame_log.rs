@@ -37,20 +37,26 @@ pub fn FrameLog(page: Page) -> impl IntoView {
     };
 
     let scroller = NodeRef::<html::Div>::new();
+    // Where the reader was: only who moves up stops following, not who is overtaken by new rows.
+    let last_top = StoredValue::new(0);
     Effect::new(move |_| {
         newest.track();
         if follow.get()
             && let Some(log) = scroller.get()
         {
-            log.set_scroll_top(log.scroll_height());
+            // The rows stand in the document by the next frame.
+            request_animation_frame(move || log.set_scroll_top(log.scroll_height()));
         }
     });
     let scrolled = move |_| {
         if let Some(log) = scroller.get_untracked() {
-            let below = log.scroll_height() - log.scroll_top() - log.client_height();
-            let at_end = below < NEAR;
-            if follow.get_untracked() != at_end {
-                follow.set(at_end);
+            let top = log.scroll_top();
+            let at_end = log.scroll_height() - top - log.client_height() < NEAR;
+            let moved_up = top < last_top.get_value();
+            last_top.set_value(top);
+            let follows = at_end || (follow.get_untracked() && !moved_up);
+            if follow.get_untracked() != follows {
+                follow.set(follows);
             }
         }
     };
@@ -64,6 +70,7 @@ pub fn FrameLog(page: Page) -> impl IntoView {
             <Tools page follow window />
             <div
                 class="log"
+                class:following=move || follow.get()
                 role="log"
                 aria-label="Live log"
                 aria-live=live

@@ -67,6 +67,8 @@ pub struct Playground {
     requests: Requests,
     /// The topics of the session, by name. Kept after a close, for `resume`.
     topics: BTreeMap<String, Standing>,
+    /// The topic that was last spoken of: the one to offer next.
+    focus: String,
     session_id: String,
     published: bool,
     flooded: bool,
@@ -177,7 +179,11 @@ impl Playground {
         match &frame {
             // What follows are the topics of this session; resume keeps those it had.
             Some(ClientMessage::Setup(_)) if !self.phase_is_ready() => self.topics.clear(),
-            Some(ClientMessage::Publish(_)) => self.published = true,
+            Some(ClientMessage::Publish(f)) => {
+                self.published = true;
+                self.focus = f.topic.to_string();
+            }
+            Some(ClientMessage::Subscribe(f)) => self.focus = f.topic.to_string(),
             _ => {}
         }
         self.requests.sent(row, at, frame.as_ref());
@@ -214,6 +220,9 @@ impl Playground {
                 self.phase = Phase::Ready { user_id };
             }
             ServerMessage::Subscribed(f) => {
+                if !self.topics.contains_key(&self.focus) {
+                    self.focus = f.topic.to_string();
+                }
                 let standing = self.topics.entry(f.topic.to_string()).or_default();
                 // With a position that was recovered, what follows moves the place forward.
                 if f.recovered != Some(true) || standing.epoch != f.epoch {

@@ -56,7 +56,8 @@ impl Playground {
     }
 
     fn when_ready(&self) -> (String, Vec<Offer>) {
-        let Some(topic) = self.topics.keys().next() else {
+        let focus = self.topics.get_key_value(&self.focus).map(|(name, _)| name);
+        let Some(topic) = focus.or_else(|| self.topics.keys().next()) else {
             return (
                 "You are set up. Subscribe to a topic to receive its messages.".into(),
                 vec![

@@ -119,6 +119,24 @@ fn the_next_step_leads_through_the_tour() {
 }
 
 #[test]
+fn the_topic_last_spoken_of_is_offered() {
+    let mut playground = play([opening(), Event::Opened, sent(SETUP), received(SUBSCRIBED)]);
+    playground.apply(
+        0.0,
+        received(r#"{"type":"subscribed","topic":"alerts","seqNo":0}"#),
+    );
+    playground.apply(0.0, received(READY));
+    let topic = |p: &Playground| p.next_step().offers[0].topic.clone();
+    assert_eq!(
+        topic(&playground).as_deref(),
+        Some("prices"),
+        "the first of setup"
+    );
+    playground.apply(0.0, sent(r#"{"type":"subscribe","topic":"alerts"}"#));
+    assert_eq!(topic(&playground).as_deref(), Some("alerts"));
+}
+
+#[test]
 fn what_is_no_frame_is_logged_all_the_same() {
     let playground = play([opening(), Event::Opened, sent("{nope"), received("<b>?")]);
     let rows = rows(&playground);

@@ -1,0 +1,114 @@
+//! One socket written once: answers and batches of a turn in one call, what it does not take into
+//! the backlog.
+
+use std::io::{self, IoSlice};
+
+use crate::hub::Chunk;
+use crate::metrics::ShardMetrics;
+
+use super::Limits;
+use super::connection::{Batch, Connection, Link};
+
+/// Pieces of one gathered write.
+const PIECES: usize = 32;
+
+/// What a turn has for its connections.
+pub(super) struct Turn<'a> {
+    pub(super) batches: &'a [Batch],
+    pub(super) links: &'a [Link],
+    pub(super) limits: &'a Limits,
+    pub(super) metrics: &'a ShardMetrics,
+    /// Nanoseconds since the gateway started.
+    pub(super) now_ns: &'a dyn Fn() -> u64,
+}
+
+impl<'a> Turn<'a> {
+    /// The batches of a chain, from this link on.
+    fn chain(&self, mut next: Option<u32>) -> impl Iterator<Item = &'a Batch> + use<'a> {
+        let (batches, links) = (self.batches, self.links);
+        std::iter::from_fn(move || {
+            let link = &links[next? as usize];
+            next = link.next;
+            Some(&batches[link.batch as usize])
+        })
+    }
+}
+
+impl Connection {
+    /// Writes answers and batches of this turn with one call where the socket takes them; what it
+    /// does not take waits in the backlog.
+    pub(super) fn flush(&mut self, turn: &Turn<'_>) {
+        let first = self.chain.take().map(|(first, _)| first);
+        if self.is_ended() {
+            return;
+        }
+        if self.is_behind() {
+            self.out_to_backlog();
+            for batch in turn.chain(first) {
+                self.push_backlog(batch.chunk(), 0);
+            }
+        } else {
+            let written = match self.write_once(turn, first) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => return self.cut_off(),
+            };
+            let now_ns = (turn.now_ns)();
+            self.keep_the_rest(turn, first, written, now_ns);
+            if !self.is_behind() {
+                return self.written_all();
+            }
+            self.fell_behind(now_ns / 1_000_000);
+        }
+        if self.waiting_bytes() > turn.limits.send_queue_bytes {
+            self.give_up((turn.now_ns)() / 1_000_000);
+        }
+    }
+
+    fn write_once(&self, turn: &Turn<'_>, first: Option<u32>) -> io::Result<usize> {
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let mut count = 0;
+        if !self.out.is_empty() {
+            pieces[0] = IoSlice::new(&self.out);
+            count = 1;
+        }
+        for (piece, batch) in pieces[count..].iter_mut().zip(turn.chain(first)) {
+            *piece = IoSlice::new(&batch.bytes);
+            count += 1;
+        }
+        match count {
+            0 => Ok(0),
+            1 => self.socket().try_write(&pieces[0]),
+            _ => self.socket().try_write_vectored(&pieces[..count]),
+        }
+    }
+
+    /// After so many bytes were written: counts the batches that are through, queues the others.
+    fn keep_the_rest(&mut self, turn: &Turn<'_>, first: Option<u32>, written: usize, now_ns: u64) {
+        let mut left = written;
+        if !self.out.is_empty() {
+            let length = self.out.len();
+            // The memory is given back either way: an idle connection owns no buffer.
+            let bytes = std::mem::take(&mut self.out);
+            if left < length {
+                self.push_backlog(Chunk::of_answers(bytes.into()), left);
+            }
+            left = left.saturating_sub(length);
+        }
+        for batch in turn.chain(first) {
+            let length = batch.bytes.len();
+            if left >= length && !self.is_behind() {
+                let (oldest, newest) = batch.accepted;
+                turn.metrics.delivered(
+                    u64::from(batch.messages),
+                    now_ns.saturating_sub(oldest),
+                    now_ns.saturating_sub(newest),
+                );
+                left -= length;
+            } else {
+                self.push_backlog(batch.chunk(), left);
+                left = 0;
+            }
+        }
+    }
+}

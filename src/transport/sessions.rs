@@ -1,0 +1,315 @@
+//! Sessions across sockets (promise I6): held while a socket lives, kept when it is gone, found again
+//! by `resume`, taken over from an older socket.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+
+use crate::auth::Principal;
+use crate::backbone::{Answer, SessionId, SessionRecord, SessionTopic, Unavailable};
+use crate::hub::{LocalTopic, Whereabouts};
+use crate::protocol::{CloseCode, Epoch, ErrorCode, Position, Refusal, SeqNo};
+use crate::session::{Held, Input, Resumed};
+
+use super::Command;
+use super::connection::Key;
+use super::shard::{Shard, State};
+
+/// What becomes of a session when its connection lets go of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It can be resumed.
+    Kept,
+    /// Another connection has it.
+    Moved,
+}
+
+/// A session's id on the wire.
+pub(super) fn session_name(id: SessionId) -> String {
+    format!("{id:032x}")
+}
+
+fn parse_name(name: &str) -> Option<SessionId> {
+    (name.len() == 32).then(|| u128::from_str_radix(name, 16).ok())?
+}
+
+fn expired() -> Refusal {
+    let text = "this session is unknown, has expired or is another user's; send setup, then subscribe with lastSeq";
+    Refusal::new(ErrorCode::SessionExpired, text)
+}
+
+impl Shard {
+    /// The session of this connection; a new one, if it holds none yet.
+    pub(super) fn hold_session(
+        &self,
+        state: &mut State,
+        key: Key,
+        principal: &Principal,
+    ) -> SessionId {
+        let Some(connection) = state.get(key) else {
+            return 0;
+        };
+        if let Some(id) = connection.session_id {
+            return id;
+        }
+        let id = uuid::Uuid::new_v4().as_u128();
+        connection.session_id = Some(id);
+        self.gateway
+            .live()
+            .claim(id, self.whereabouts(key, &principal.user));
+        id
+    }
+
+    fn whereabouts(&self, key: Key, user: &Arc<str>) -> Whereabouts {
+        Whereabouts {
+            user: user.clone(),
+            shard: self.id,
+            key,
+        }
+    }
+
+    /// Finds the session and makes it this connection's; `None` when the answer comes later.
+    pub(super) fn resume(
+        self: &Rc<Self>,
+        state: &mut State,
+        key: Key,
+        name: &str,
+    ) -> Option<Result<Resumed, Refusal>> {
+        let user = state.get(key)?.principal.as_ref()?.user.clone();
+        let Some(id) = parse_name(name) else {
+            return Some(Err(self.give_up_session(state, key, expired())));
+        };
+        match self.gateway.live().find(id) {
+            Some(live) if live.user != user => {
+                Some(Err(self.give_up_session(state, key, expired())))
+            }
+            Some(live) if (live.shard, live.key) == (self.id, key) => {
+                Some(Err(self.give_up_session(state, key, expired())))
+            }
+            Some(live) => {
+                let (reply, answer) = oneshot::channel();
+                let old = self.peers.get(usize::from(live.shard))?;
+                old.tell(Command::TakeOver(live.key, id, reply));
+                self.resume_later(state, key, id, async move { answer.await.ok().flatten() });
+                None
+            }
+            None => match self.gateway.sessions().load(self.gateway.now(), id) {
+                Answer::Ready(answer) => Some(self.adopt_session(state, key, id, answer)),
+                later @ Answer::Later(_) => {
+                    self.ask_later(state, key, id, later);
+                    None
+                }
+            },
+        }
+    }
+
+    /// Waits for the older socket to let go; where it is gone meanwhile, it has saved the session.
+    fn resume_later(
+        self: &Rc<Self>,
+        state: &mut State,
+        key: Key,
+        id: SessionId,
+        taken: impl Future<Output = Option<SessionRecord>> + 'static,
+    ) {
+        if let Some(connection) = state.get(key) {
+            connection.waiting = true;
+        }
+        let shard = self.clone();
+        spawn_local(async move {
+            let answer = match taken.await {
+                Some(record) => Ok(Some(record)),
+                None => shard.gateway.sessions().load(shard.gateway.now(), id).await,
+            };
+            shard.resume_answered(key, id, answer);
+        });
+    }
+
+    fn ask_later(
+        self: &Rc<Self>,
+        state: &mut State,
+        key: Key,
+        id: SessionId,
+        later: Answer<Result<Option<SessionRecord>, Unavailable>>,
+    ) {
+        if let Some(connection) = state.get(key) {
+            connection.waiting = true;
+        }
+        let shard = self.clone();
+        spawn_local(async move {
+            let answer = later.await;
+            shard.resume_answered(key, id, answer);
+        });
+    }
+
+    fn resume_answered(
+        self: &Rc<Self>,
+        key: Key,
+        id: SessionId,
+        answer: Result<Option<SessionRecord>, Unavailable>,
+    ) {
+        self.with(key, |state, now_ms| {
+            if let Some(connection) = state.get(key) {
+                connection.waiting = false;
+                connection.wake_reader();
+            }
+            let answer = self.adopt_session(state, key, id, answer);
+            self.run(state, key, now_ms, Input::Resumed(answer), None);
+        });
+    }
+
+    /// Makes a session that was found this connection's.
+    fn adopt_session(
+        &self,
+        state: &mut State,
+        key: Key,
+        id: SessionId,
+        answer: Result<Option<SessionRecord>, Unavailable>,
+    ) -> Result<Resumed, Refusal> {
+        let user = state
+            .get(key)
+            .and_then(|c| c.principal.as_ref())
+            .map(|p| p.user.clone());
+        let (Some(user), record) = (user, answer) else {
+            return Err(expired());
+        };
+        let record = match record {
+            Ok(Some(record)) if *record.user == *user => record,
+            Ok(_) => return Err(self.give_up_session(state, key, expired())),
+            Err(unavailable) => return Err(self.give_up_session(state, key, unavailable.into())),
+        };
+        self.release(state, key);
+        if self
+            .gateway
+            .live()
+            .claim(id, self.whereabouts(key, &user))
+            .is_some()
+        {
+            // Two sockets resumed it at the same moment: the later one has it.
+            tracing::debug!("a session was resumed twice at the same moment");
+        }
+        self.gateway.sessions().forget(id);
+        if let Some(connection) = state.get(key) {
+            connection.session_id = Some(id);
+        }
+        let topics = record.topics.into_iter().map(|held| Held {
+            topic: held.topic,
+            qos: held.qos,
+            position: Position {
+                epoch: Some(held.epoch),
+                seq_no: held.seq_no,
+            },
+        });
+        Ok(Resumed {
+            session_id: session_name(id),
+            topics: topics.collect(),
+        })
+    }
+
+    /// The connection goes back to the time before its `resume`.
+    fn give_up_session(&self, state: &mut State, key: Key, why: Refusal) -> Refusal {
+        self.release(state, key);
+        if let Some(connection) = state.get(key) {
+            connection.principal = None;
+        }
+        why
+    }
+
+    /// The connection no longer holds the session that it was given by its token.
+    fn release(&self, state: &mut State, key: Key) -> Option<SessionId> {
+        let id = state.get(key)?.session_id.take()?;
+        self.gateway.live().release(id, self.id, key);
+        Some(id)
+    }
+
+    /// A newer socket wants the session: hands it over and closes with 4009.
+    pub(super) fn hand_over(
+        self: &Rc<Self>,
+        key: Key,
+        id: SessionId,
+        reply: oneshot::Sender<Option<SessionRecord>>,
+    ) {
+        let mut record = None;
+        self.with(key, |state, now_ms| {
+            if state.get(key).is_some_and(|c| c.session_id == Some(id)) {
+                record = self.detach(state, key, Fate::Moved);
+                if let Some(connection) = state.get(key) {
+                    connection.close(now_ms, CloseCode::TakenOver);
+                }
+            }
+        });
+        let _ = reply.send(record);
+    }
+
+    /// Takes the connection's topics and its session away from it. Called as soon as it is given no
+    /// more messages, so that the session's positions are those of what it was sent.
+    pub(super) fn detach(&self, state: &mut State, key: Key, fate: Fate) -> Option<SessionRecord> {
+        let record = self.record(state, key);
+        state.topics.leave_all(key.0, |topic, local| {
+            self.gateway.hub().leave(&topic, self.id, local);
+        });
+        self.metrics.set_subscriptions(state.topics.subscriptions());
+        let set_up = state.get(key).is_some_and(|c| c.was_set_up);
+        let id = self.release(state, key)?;
+        let record = record.filter(|_| set_up)?;
+        if fate == Fate::Kept {
+            let now = self.gateway.now();
+            let expires = now.unix_ms + self.limits.session_ttl.as_millis() as u64;
+            self.gateway
+                .sessions()
+                .save(now, id, &record, Some(expires));
+        }
+        Some(record)
+    }
+
+    /// Keeps the session for the case that this process dies, where that can help.
+    pub(super) fn keep_live_session(&self, state: &mut State, key: Key) {
+        if !self.gateway.sessions().outlives_the_process() {
+            return;
+        }
+        let id = state
+            .get(key)
+            .filter(|c| c.was_set_up)
+            .and_then(|c| c.session_id);
+        if let (Some(id), Some(record)) = (id, self.record(state, key)) {
+            self.gateway
+                .sessions()
+                .save(self.gateway.now(), id, &record, None);
+        }
+    }
+
+    /// The session as it stands.
+    fn record(&self, state: &mut State, key: Key) -> Option<SessionRecord> {
+        let connection = state.get(key)?;
+        let user = connection.principal.as_ref()?.user.to_string();
+        let mut unsent: HashMap<LocalTopic, SeqNo> = HashMap::new();
+        for (local, seq_no) in connection.unsent() {
+            let first = unsent.entry(local).or_insert(seq_no);
+            *first = seq_no.min(*first);
+        }
+        let acked: HashMap<LocalTopic, SeqNo> = connection
+            .windows
+            .iter()
+            .map(|(local, window)| (*local, window.acked()))
+            .collect();
+        let topics = state.topics.of(key.0).map(|member| {
+            let acked = acked.get(&member.local).copied();
+            // An epoch that equals none: it will be told that it cannot go on from there.
+            let (handed, epoch) = member.handed.unwrap_or_else(|| (0, Epoch::new("")));
+            let sent = match unsent.get(&member.local) {
+                Some(first) => handed.min(first.saturating_sub(1)),
+                None => handed,
+            };
+            SessionTopic {
+                topic: member.topic,
+                qos: u8::from(acked.is_some()),
+                seq_no: acked.unwrap_or(sent),
+                epoch,
+            }
+        });
+        let topics = topics.collect();
+        Some(SessionRecord { user, topics })
+    }
+}

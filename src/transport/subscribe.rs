@@ -1,0 +1,341 @@
+//! Topics of a connection: attached, replayed, acknowledged, left.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use tokio::task::spawn_local;
+
+use crate::backbone::{Answer, Record, Replay, Unavailable};
+use crate::hub::{Joined, LocalTopic};
+use crate::protocol::{CloseCode, Epoch, ErrorCode, Position, Refusal, SeqNo, Topic};
+use crate::session::{Attached, Input};
+
+use super::connection::Key;
+use super::shard::{Shard, State};
+use super::window::Window;
+
+/// Replays up to this many bytes are copied into one write; larger ones are queued by reference.
+const SMALL_REPLAY: usize = 32 * 1024;
+
+/// A replay that was answered and is to be sent behind its `subscribed`.
+pub(super) struct Pending {
+    local: LocalTopic,
+    records: Vec<Record>,
+    /// The topic's end at the moment of the answer.
+    head: SeqNo,
+    /// Where the first of the records goes on from.
+    from: SeqNo,
+    epoch: Epoch,
+}
+
+/// A `subscribe` that is being answered.
+#[derive(Clone)]
+struct Asking {
+    topic: Topic,
+    local: LocalTopic,
+    /// Whether it is to be taken back when the answer is a refusal.
+    fresh: bool,
+    position: Option<SeqNo>,
+}
+
+type Answered = Result<(Attached, Pending), Refusal>;
+
+impl Shard {
+    /// Attaches the topic; `None` when the answer comes later.
+    pub(super) fn subscribe(
+        self: &Rc<Self>,
+        state: &mut State,
+        key: Key,
+        topic: &Topic,
+        after: Option<&Position>,
+        qos: Option<u8>,
+    ) -> Option<Answered> {
+        let principal = state.get(key)?.principal.clone()?;
+        let mut joined = None;
+        let now = self.gateway.now();
+        let asked = self.gateway.subscribe(now, &principal, topic, after, || {
+            joined = Some(self.join(state, key, topic)?);
+            Ok(())
+        });
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let (local, how) = joined?;
+        let guarded = match (qos, state.get(key)?.window(local)) {
+            (Some(qos), _) => qos == 1,
+            (None, window) => window.is_some(),
+        };
+        let changed = guarded != state.get(key)?.window(local).is_some();
+        if how != Joined::Already || after.is_some() || changed {
+            // What was live until now must not overtake the replay or come twice.
+            state.topics.take_care(key.0, local, guarded);
+            let windows = &mut state.get(key)?.windows;
+            windows.retain(|(other, _)| *other != local);
+            if guarded {
+                windows.push((local, Window::new(0)));
+            }
+        }
+        let asking = Asking {
+            topic: topic.clone(),
+            local,
+            fresh: how != Joined::Already,
+            position: after.map(|after| after.seq_no),
+        };
+        match asked {
+            Answer::Ready(answer) => Some(self.attached(state, key, &asking, answer)),
+            Answer::Later(later) => {
+                let shard = self.clone();
+                state.get(key)?.waiting = true;
+                spawn_local(async move {
+                    let answer = Answer::Later(later).await;
+                    shard.with(key, |state, now_ms| {
+                        if let Some(connection) = state.get(key) {
+                            connection.waiting = false;
+                            connection.wake_reader();
+                        }
+                        let answer = shard.attached(state, key, &asking, answer);
+                        let (answer, pending) = split(answer);
+                        shard.run(state, key, now_ms, Input::Subscribed(answer), pending);
+                    });
+                });
+                None
+            }
+        }
+    }
+
+    fn join(
+        &self,
+        state: &mut State,
+        key: Key,
+        topic: &Topic,
+    ) -> Result<(LocalTopic, Joined), Refusal> {
+        let slot = key.0;
+        let full = state.topics.count(slot) >= self.limits.max_topics;
+        if full && state.topics.subscribed(slot, topic.as_str()).is_none() {
+            let text = format!(
+                "at most {} topics on one connection",
+                self.limits.max_topics
+            );
+            return Err(Refusal::new(ErrorCode::LimitExceeded, text));
+        }
+        let (local, how) = state.topics.join(slot, topic);
+        if how == Joined::First {
+            self.gateway.hub().join(topic, self.id, local);
+        }
+        self.metrics.set_subscriptions(state.topics.subscriptions());
+        Ok((local, how))
+    }
+
+    fn attached(
+        &self,
+        state: &mut State,
+        key: Key,
+        asking: &Asking,
+        answer: Result<Replay, Unavailable>,
+    ) -> Answered {
+        let replay = match answer {
+            Ok(replay) => replay,
+            Err(unavailable) => {
+                if asking.fresh {
+                    self.unsubscribe(state, key, asking.topic.as_str());
+                }
+                return Err(unavailable.into());
+            }
+        };
+        let count = replay.outcome.as_ref().map(|records| records.len() as u64);
+        let head = replay.head.seq_no;
+        let attached = Attached {
+            seq_no: head,
+            epoch: replay.head.epoch.clone(),
+            replay: asking.position.map(|_| count.map_err(|reason| *reason)),
+        };
+        let from = match (&replay.outcome, asking.position) {
+            (Ok(_), Some(position)) => position,
+            _ => head,
+        };
+        let pending = Pending {
+            local: asking.local,
+            records: replay.outcome.unwrap_or_default(),
+            head,
+            from,
+            epoch: replay.head.epoch,
+        };
+        Ok((attached, pending))
+    }
+
+    pub(super) fn unsubscribe(&self, state: &mut State, key: Key, topic: &str) {
+        let local = state.topics.subscribed(key.0, topic);
+        if let Some((topic, local)) = state.topics.leave(key.0, topic) {
+            self.gateway.hub().leave(&topic, self.id, local);
+        }
+        if let (Some(connection), Some(local)) = (state.get(key), local) {
+            connection.windows.retain(|(other, _)| *other != local);
+        }
+        self.metrics.set_subscriptions(state.topics.subscriptions());
+    }
+
+    /// The client received everything of a topic up to a number.
+    pub(super) fn acked<'a>(
+        self: &Rc<Self>,
+        state: &mut State,
+        key: Key,
+        topic: Cow<'a, str>,
+        seq_no: SeqNo,
+    ) -> Option<Input<'a>> {
+        let refuse = |topic, text: &'static str| {
+            let refusal = Refusal::new(ErrorCode::BadAck, text);
+            Some(Input::AckRefused { topic, refusal })
+        };
+        let Some(local) = state.topics.subscribed(key.0, &topic) else {
+            return refuse(topic, "this topic is not subscribed");
+        };
+        let handed = state.topics.handed(key.0, local);
+        let ahead = match state.get(key)?.window(local) {
+            Some(window) => window.ack(seq_no).is_err(),
+            // With qos 0 what was sent is the position; the ack is only checked.
+            None => handed.is_some_and(|handed| seq_no > handed),
+        };
+        if ahead {
+            return refuse(topic, "this seqNo was not sent yet");
+        }
+        self.refill(state, key, local);
+        None
+    }
+
+    /// Goes on with a parked qos 1 subscription from the history, as far as its window has room.
+    pub(super) fn refill(self: &Rc<Self>, state: &mut State, key: Key, local: LocalTopic) {
+        loop {
+            let Some((name, epoch)) = state.topics.name(local) else {
+                return;
+            };
+            let Some(connection) = state.get(key) else {
+                return;
+            };
+            let principal = connection.principal.clone();
+            let (Some(window), Some(principal)) = (connection.window(local), principal) else {
+                return;
+            };
+            if !window.wants_refill() {
+                return;
+            }
+            let after = Position {
+                epoch,
+                seq_no: window.sent(),
+            };
+            let now = self.gateway.now();
+            let asked = self
+                .gateway
+                .subscribe(now, &principal, &name, Some(&after), || Ok(()));
+            match asked {
+                Ok(Answer::Ready(answer)) => self.refilled(state, key, local, answer),
+                Ok(Answer::Later(later)) => {
+                    window.refilling = true;
+                    let shard = self.clone();
+                    spawn_local(async move {
+                        let answer = Answer::Later(later).await;
+                        shard.with(key, |state, _| {
+                            if let Some(window) = state.get(key).and_then(|c| c.window(local)) {
+                                window.refilling = false;
+                                shard.refilled(state, key, local, answer);
+                                shard.refill(state, key, local);
+                            }
+                        });
+                    });
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Sends what the history had for a parked subscription.
+    fn refilled(
+        &self,
+        state: &mut State,
+        key: Key,
+        local: LocalTopic,
+        answer: Result<Replay, Unavailable>,
+    ) {
+        let handed_out = state.topics.delivered(local);
+        let now_ms = self.now_ms();
+        let Some(connection) = state.get(key) else {
+            return;
+        };
+        let records = match answer.map(|replay| replay.outcome) {
+            Ok(Ok(records)) if !records.is_empty() => records,
+            // What it should get next is gone: it must know, and resume from what it has.
+            _ => return connection.close(now_ms, CloseCode::ContinuityLost),
+        };
+        let Some(window) = connection.window(local) else {
+            return;
+        };
+        window.parked = false;
+        let count = records
+            .iter()
+            .take_while(|record| window.admit(record.seq_no, record.frame.len()))
+            .count();
+        // Live records that were passed over while it was parked are still to be asked for.
+        window.parked |= window.sent() < handed_out;
+        let sent = window.sent();
+        for record in records.into_iter().take(count) {
+            connection.queue_shared(local, record.seq_no, record.frame);
+        }
+        state.topics.settle(key.0, local, sent);
+    }
+}
+
+pub(super) fn split(answer: Answered) -> (Result<Attached, Refusal>, Option<Pending>) {
+    match answer {
+        Ok((attached, pending)) => (Ok(attached), Some(pending)),
+        Err(refusal) => (Err(refusal), None),
+    }
+}
+
+impl Shard {
+    /// Sends a replay; the connection gets live messages behind it.
+    pub(super) fn send_replay(self: &Rc<Self>, state: &mut State, key: Key, pending: Pending) {
+        let local = pending.local;
+        queue_replay(state, key, pending);
+        self.refill(state, key, local);
+    }
+}
+
+fn queue_replay(state: &mut State, key: Key, pending: Pending) {
+    let Pending {
+        local,
+        mut records,
+        head,
+        from,
+        epoch,
+    } = pending;
+    state.topics.set_epoch(local, &epoch);
+    let Some(connection) = state.get(key) else {
+        return;
+    };
+    let mut after = head;
+    if let Some(window) = connection.window(local) {
+        // Live records that came while the replay was asked for were passed over.
+        let passed_over = window.parked;
+        *window = Window::new(from);
+        let count = records
+            .iter()
+            .take_while(|record| window.admit(record.seq_no, record.frame.len()))
+            .count();
+        records.truncate(count);
+        window.parked |= passed_over;
+        after = window.sent();
+    }
+    let bytes: usize = records.iter().map(|record| record.frame.len()).sum();
+    if bytes <= SMALL_REPLAY && !connection.is_behind() {
+        for record in &records {
+            connection.out.extend_from_slice(&record.frame);
+        }
+    } else {
+        for record in records {
+            connection.queue_shared(local, record.seq_no, record.frame);
+        }
+    }
+    after = connection.release_held(local, after);
+    state.topics.settle(key.0, local, after);
+}

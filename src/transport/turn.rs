@@ -1,0 +1,170 @@
+//! The turn: what came for this shard is handed out, then each socket that has something to get is
+//! written once.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+
+use crate::hub::{Arrival, Careful, LocalTopic, Slot};
+
+use super::connection::{Batch, Key, Link};
+use super::flush::Turn;
+use super::shard::{Shard, State};
+
+impl Shard {
+    /// Runs the turns, for ever.
+    pub(super) async fn run_turns(self: Rc<Self>) {
+        loop {
+            poll_fn(|cx| self.inbox.poll_rung(cx)).await;
+            self.turn();
+            // What rang meanwhile waits behind what else is ready.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn turn(self: &Rc<Self>) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let mut arrivals = std::mem::take(&mut state.arrivals);
+        self.inbox.take(&mut arrivals);
+        // Stable: the records of a topic stay in their order.
+        arrivals.sort_by_key(|arrival| arrival.topic);
+        for records in arrivals.chunk_by(|a, b| a.topic == b.topic) {
+            self.hand_out(state, records);
+        }
+        arrivals.clear();
+        state.arrivals = arrivals;
+        let marked = self.write(state);
+        state.batches.clear();
+        state.links.clear();
+        // Nothing has left a topic during the turn, so no number that is in use is freed here.
+        state.topics.free_retired();
+        for key in marked {
+            self.after(state, key);
+        }
+    }
+
+    /// Writes the marked sockets and returns those that need looking after.
+    fn write(&self, state: &mut State) -> Vec<Key> {
+        let turn = Turn {
+            batches: &state.batches,
+            links: &state.links,
+            limits: &self.limits,
+            metrics: &self.metrics,
+            now_ns: &|| self.gateway.mono_ns(),
+        };
+        let mut troubled = Vec::new();
+        for slot in state.marked.drain(..) {
+            let Some(connection) = state.connections.get_mut(slot as usize) else {
+                continue;
+            };
+            connection.marked = false;
+            connection.flush(&turn);
+            if connection.is_behind() || !connection.is_open() {
+                troubled.push((slot, connection.generation));
+            }
+        }
+        troubled
+    }
+
+    /// Chains one topic's records of this turn to everyone who is to get them.
+    fn hand_out(&self, state: &mut State, records: &[Arrival]) {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return;
+        };
+        let local = first.topic;
+        if !state.topics.live(local).is_empty() {
+            let batch = push_batch(state, records);
+            for at in 0..state.topics.live(local).len() {
+                let slot = state.topics.live(local)[at];
+                chain(state, slot, batch);
+            }
+        }
+        for at in 0..state.topics.careful(local).len() {
+            let careful = state.topics.careful(local)[at];
+            self.hand_to_careful(state, local, careful, records);
+        }
+        state.topics.mark_delivered(local, last.seq_no);
+    }
+
+    fn hand_to_careful(
+        &self,
+        state: &mut State,
+        local: LocalTopic,
+        careful: Careful,
+        records: &[Arrival],
+    ) {
+        let Some(connection) = state.connections.get_mut(careful.slot as usize) else {
+            return;
+        };
+        let Some(after) = careful.after else {
+            if let Some(window) = connection.window(local) {
+                window.parked = true;
+                return;
+            }
+            connection.hold(self.now_ms(), records, &self.limits);
+            state.mark(careful.slot);
+            return;
+        };
+        let fresh = &records[records.partition_point(|record| record.seq_no <= after)..];
+        let count = match connection.window(local) {
+            Some(window) => fresh
+                .iter()
+                .take_while(|record| window.admit(record.seq_no, record.frame.len()))
+                .count(),
+            None => fresh.len(),
+        };
+        if let Some(last) = fresh[..count].last() {
+            let batch = push_batch(state, &fresh[..count]);
+            chain(state, careful.slot, batch);
+            if careful.guarded {
+                state.topics.settle(careful.slot, local, last.seq_no);
+            }
+        }
+    }
+}
+
+/// Lays the records' frames together once for everyone who gets them.
+fn push_batch(state: &mut State, records: &[Arrival]) -> u32 {
+    let bytes = match records {
+        [one] => one.frame.clone(),
+        many => {
+            let length = many.iter().map(|record| record.frame.len()).sum();
+            let mut bytes = BytesMut::with_capacity(length);
+            for record in many {
+                bytes.extend_from_slice(&record.frame);
+            }
+            bytes.freeze()
+        }
+    };
+    let first = records.first();
+    let accepted = |record: Option<&Arrival>| record.map_or(0, |record| record.accepted);
+    state.batches.push(Batch {
+        bytes,
+        messages: records.len() as u32,
+        accepted: (accepted(first), accepted(records.last())),
+        first: first.map_or((0, 0), |record| (record.topic, record.seq_no)),
+    });
+    state.batches.len() as u32 - 1
+}
+
+/// Appends a batch to what a connection gets this turn.
+fn chain(state: &mut State, slot: Slot, batch: u32) {
+    let at = state.links.len() as u32;
+    let Some(connection) = state.connections.get_mut(slot as usize) else {
+        return;
+    };
+    if !connection.is_open() {
+        return;
+    }
+    state.links.push(Link { batch, next: None });
+    connection.chain = match connection.chain {
+        None => Some((at, at)),
+        Some((first, last)) => {
+            state.links[last as usize].next = Some(at);
+            Some((first, at))
+        }
+    };
+    state.mark(slot);
+}
