@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod durability;
 mod frames;
 mod resume;
 mod setup;
