@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Authenticator;
-use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, disk};
+use crate::backbone::disk::{self, DiskSessions};
+use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, Sessions};
 use crate::config::{Auth, Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
@@ -32,6 +33,7 @@ pub struct Server {
     pub addr: SocketAddr,
     gateway: Arc<Gateway>,
     backbone: backbone::Handle,
+    sessions: Arc<dyn Sessions>,
     shards: Vec<Running>,
     refuse: CancellationToken,
     stop: DropGuard,
@@ -50,7 +52,7 @@ impl Server {
         let addr = listener.local_addr()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
-        let backbone = backbone(settings, hub.clone())?;
+        let (backbone, sessions) = backbone(settings, hub.clone())?;
         let authenticator = match settings.auth {
             Auth::Demo => Authenticator::Demo,
         };
@@ -58,7 +60,7 @@ impl Server {
         let gateway = Arc::new(Gateway::new(
             authenticator,
             backbone.clone(),
-            Arc::new(MemorySessions::default()),
+            sessions.clone(),
             hub,
             max_connections,
         ));
@@ -87,6 +89,7 @@ impl Server {
             addr,
             gateway,
             backbone,
+            sessions,
             shards,
             refuse,
             stop: stop.drop_guard(),
@@ -114,9 +117,10 @@ impl Server {
             tracing::warn!(left, "the drain timeout is over; the rest is cut off");
         }
         drop(self.stop);
-        let (shards, backbone) = (self.shards, self.backbone);
+        let (shards, backbone, sessions) = (self.shards, self.backbone, self.sessions);
         let ended = tokio::task::spawn_blocking(move || {
             shards.into_iter().for_each(Running::join);
+            sessions.close();
             backbone.close();
         });
         let _ = ended.await;
@@ -133,25 +137,34 @@ async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
     }
 }
 
-fn backbone(settings: &Settings, hub: Arc<Hub>) -> io::Result<backbone::Handle> {
+fn backbone(
+    settings: &Settings,
+    hub: Arc<Hub>,
+) -> io::Result<(backbone::Handle, Arc<dyn Sessions>)> {
     let retention = retention(settings);
     // Memory begins a new numbering with each process, which no earlier one's positions fit; disk
     // does where it has to.
     let new_epoch = Epoch::new(&uuid::Uuid::new_v4().simple().to_string()[..16]);
     Ok(match settings.backbone {
-        Backbone::Memory => Arc::new(Memory::new(new_epoch, &retention, hub)),
+        Backbone::Memory => (
+            Arc::new(Memory::new(new_epoch, &retention, hub)),
+            Arc::new(MemorySessions::default()),
+        ),
         Backbone::Disk => {
-            let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now = Now {
-                mono_ns: 0,
-                unix_ms: unix.unwrap_or_default().as_millis() as u64,
-            };
             let options = disk::Options {
                 dir: settings.data_dir.clone(),
                 fsync_interval: settings.fsync_interval,
                 new_epoch,
             };
-            Arc::new(Disk::open(now, options, &retention, hub)?)
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = Now {
+                mono_ns: 0,
+                unix_ms: unix.unwrap_or_default().as_millis() as u64,
+            };
+            // First, because it makes sure that nobody else has the directory.
+            let disk = Disk::open(now, options, &retention, hub)?;
+            let sessions = DiskSessions::open(now, &settings.data_dir, settings.session_ttl)?;
+            (Arc::new(disk), Arc::new(sessions))
         }
     })
 }

@@ -13,7 +13,7 @@ use crate::backbone::Publication;
 use crate::protocol::SeqNo;
 
 /// What stands before the body.
-const PREFIX: usize = 12;
+pub(super) const PREFIX: usize = 12;
 /// What stands before the texts.
 const FIXED: usize = 32;
 /// The length of a `sig` that is not there.
@@ -89,27 +89,57 @@ pub(super) fn view(record: &[u8]) -> Option<Stored<'_>> {
 /// Reads the first record of these bytes.
 #[must_use]
 pub(super) fn next(bytes: &[u8]) -> Next<'_> {
+    match unframe(bytes) {
+        Frame::Whole(body) => match decode(body) {
+            Some(stored) => Next::Record(stored, PREFIX + body.len()),
+            None => Next::Damaged,
+        },
+        Frame::End => Next::End,
+        Frame::Torn => Next::Torn,
+        Frame::Damaged => Next::Damaged,
+    }
+}
+
+/// What the next bytes of a file are; see [`Next`].
+#[derive(Debug)]
+pub(super) enum Frame<'a> {
+    Whole(&'a [u8]),
+    End,
+    Torn,
+    Damaged,
+}
+
+/// Appends a body with what stands before it.
+pub(super) fn frame(out: &mut Vec<u8>, body: &[u8]) {
+    let length = (body.len() as u32).to_le_bytes();
+    out.extend_from_slice(&length);
+    out.extend_from_slice(&crc32fast::hash(&length).to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    out.extend_from_slice(body);
+}
+
+/// Reads the first body of these bytes.
+pub(super) fn unframe(bytes: &[u8]) -> Frame<'_> {
     if bytes.is_empty() {
-        return Next::End;
+        return Frame::End;
     }
     let Some((prefix, rest)) = bytes.split_at_checked(PREFIX) else {
-        return Next::Torn;
+        return Frame::Torn;
     };
     let (length, check) = (u32_at(prefix, 0), u32_at(prefix, 4));
     if crc32fast::hash(&length.to_le_bytes()) != check {
         // Some file systems grow a file before they write into it.
         let unwritten = bytes.iter().all(|byte| *byte == 0);
-        return if unwritten { Next::Torn } else { Next::Damaged };
+        return if unwritten {
+            Frame::Torn
+        } else {
+            Frame::Damaged
+        };
     }
-    let Some(body) = rest.get(..length as usize) else {
-        return Next::Torn;
-    };
-    if crc32fast::hash(body) != u32_at(prefix, 8) {
-        return Next::Damaged;
-    }
-    match decode(body) {
-        Some(stored) => Next::Record(stored, PREFIX + body.len()),
-        None => Next::Damaged,
+    match rest.get(..length as usize) {
+        None => Frame::Torn,
+        Some(body) if crc32fast::hash(body) != u32_at(prefix, 8) => Frame::Damaged,
+        Some(body) => Frame::Whole(body),
     }
 }
 

@@ -16,6 +16,7 @@ mod format;
 mod queue;
 mod recovery;
 mod segment;
+pub mod sessions;
 mod state;
 mod writer;
 
@@ -34,6 +35,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+pub use self::sessions::DiskSessions;
 
 use self::files::Files;
 use self::queue::{Append, Queue};
