@@ -21,6 +21,8 @@ mod state;
 mod writer;
 
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
