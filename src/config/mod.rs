@@ -16,6 +16,7 @@ mod units;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cli::{Exit, parse};
@@ -34,6 +35,11 @@ pub struct Settings {
     pub addr: SocketAddr,
     /// What numbers, keeps and replays messages. Default memory.
     pub backbone: Backbone,
+    /// Where the disk backbone keeps its log. Default `data`.
+    pub data_dir: PathBuf,
+    /// When the disk backbone brings its log to the disk: `None` is before every answer, the
+    /// default; otherwise this often.
+    pub fsync_interval: Option<Duration>,
     /// How a token becomes a user. Default demo.
     pub auth: Auth,
     /// Which tokens are believed; `None` exactly with demo auth.
@@ -66,7 +72,7 @@ pub struct Settings {
     pub history_size: usize,
     /// How long a message is kept for replay. Default 300 s.
     pub history_ttl: Duration,
-    /// Memory for kept messages in all, in bytes. Default 256 MiB.
+    /// Memory for kept messages in all, or the log's size on disk, in bytes. Default 256 MiB.
     pub history_bytes: usize,
     /// Publishes per second of one connection; `None` is no limit, the default.
     pub publish_rate: Option<NonZeroU32>,
@@ -99,7 +105,9 @@ words! {
     /// What numbers, keeps and replays messages.
     Backbone {
         /// In this process; gone when it ends.
-        Memory = "memory"
+        Memory = "memory",
+        /// In a log in `data-dir`.
+        Disk = "disk"
     }
 }
 
@@ -126,6 +134,9 @@ words! {
 /// Timeouts below this close healthy connections; above a day they are as good as none.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+/// Below, an fsync follows the other; above, a power cut takes back too much to call it kept.
+const FSYNC_INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(60);
 /// The smallest holds any frame without a payload; the largest is what one peer may make us hold.
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 128..=64 << 20;
 
@@ -141,6 +152,8 @@ impl Settings {
         let settings = Self {
             addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
             backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
+            data_dir: read.dir("data-dir", "data"),
+            fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
             auth,
             trust: read.trust(auth),
             allowed_origins: read.origins("allowed-origins"),
@@ -223,6 +236,10 @@ impl Settings {
         Some(match name {
             "addr" => self.addr.to_string(),
             "backbone" => self.backbone.as_str().to_owned(),
+            "data-dir" => self.data_dir.display().to_string(),
+            "fsync" => self
+                .fsync_interval
+                .map_or_else(|| "always".to_owned(), format_duration),
             "auth" => self.auth.as_str().to_owned(),
             "jwt-secret" | "jwt-public-key" | "jwks-url" | "jwt-issuer" | "jwt-audience"
             | "jwt-leeway" => return trust::text(self.trust.as_ref(), name),

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -215,6 +215,39 @@ impl<'a> Reader<'a> {
             name,
             || parse_duration(default).unwrap_or_else(|_| *range.start()),
             |text| within(parse_duration(text)?, &range, format_duration),
+        )
+    }
+
+    /// `always`, which is `None`, or an interval.
+    pub(super) fn fsync(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.value(
+            name,
+            || None,
+            |text| match text {
+                "always" => Ok(None),
+                text => {
+                    let interval = parse_duration(text).map_err(|_| {
+                        format!("{text:?} is neither always nor an interval such as 100ms")
+                    })?;
+                    within(interval, &range, format_duration).map(Some)
+                }
+            },
+        )
+    }
+
+    /// A directory that is there or can be made.
+    pub(super) fn dir(&mut self, name: &str, default: &str) -> PathBuf {
+        self.value(
+            name,
+            || default.into(),
+            |text| match text {
+                "" => Err("the directory has no name".to_owned()),
+                text => Ok(text.into()),
+            },
         )
     }
 

@@ -18,6 +18,7 @@ mod bad_input;
 mod binary;
 mod closing;
 mod documents;
+mod durability;
 mod frames;
 mod http_api;
 mod http_pages;

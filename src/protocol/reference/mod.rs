@@ -172,7 +172,13 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "backbone",
         "memory",
-        "What numbers, keeps and replays messages: memory.",
+        "What numbers, keeps and replays messages: memory, or disk.",
+    ),
+    setting("data-dir", "data", "Where disk keeps its log."),
+    setting(
+        "fsync",
+        "always",
+        "When disk brings its log to the disk: always (before every ack, one for all who wait), or an interval such as 100ms.",
     ),
     setting(
         "auth",
@@ -270,7 +276,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "history-bytes",
         "256MiB",
-        "Memory for kept messages in all.",
+        "Memory for kept messages in all; with disk, the size of the log.",
     ),
     setting(
         "publish-rate",
