@@ -14,3 +14,4 @@ mod harness;
 mod frames;
 mod resume;
 mod setup;
+mod subsocket;
