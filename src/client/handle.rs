@@ -20,6 +20,7 @@ use super::platform;
 use super::port::Command;
 use super::queue::{Queue, Refused};
 use super::receipts::Taken;
+use super::sign::SigningKey;
 
 /// Where a publish's answer goes.
 pub(super) type Answer = oneshot::Sender<Result<PublishAck<'static>, PublishError>>;
@@ -28,6 +29,8 @@ pub(super) type Answer = oneshot::Sender<Result<PublishAck<'static>, PublishErro
 pub(super) struct Shared {
     /// What programs ask for and the driver has not taken yet.
     pub(super) commands: Queue<Command<Answer>>,
+    /// Signs each publish.
+    pub(super) signing_key: Option<SigningKey>,
     /// What the program took from its stream.
     pub(super) taken: Taken,
     /// Whether the WebSocket is open now.
@@ -80,11 +83,13 @@ impl Handle {
         MessageId::check(message_id)?;
         let payload: Box<RawValue> =
             to_raw_value(payload).map_err(|e| PublishError::Payload(e.to_string()))?;
+        let key = self.shared.signing_key.as_ref();
+        let sig = key.map(|key| key.sign(topic, message_id, payload.get()));
         let text = encode_client(&ClientMessage::Publish(Publish {
             topic: topic.into(),
             message_id: message_id.into(),
             payload: &payload,
-            sig: None,
+            sig: sig.map(Into::into),
         }));
         let bytes = text.len();
         let message_id = message_id.to_owned();

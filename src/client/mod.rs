@@ -28,7 +28,7 @@
 //! stream stops the socket's reading (so it also gets no acks). The one exception is the
 //! browser, which takes in frames without asking.
 //!
-//! The rooms: `options`, `event` and `handle` are what a program sees; `machine`
+//! The rooms: `options`, `event`, `handle` and `sign` are what a program sees; `machine`
 //! decides, purely, with `topics`, `receipts`, `publishes` and `backoff`; `driver` moves bytes between it
 //! (through `port`) and the platform, which is `native` or `web`.
 //!
@@ -44,6 +44,7 @@ mod port;
 mod publishes;
 mod queue;
 mod receipts;
+mod sign;
 mod topics;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -72,6 +73,7 @@ pub use backoff::Backoff;
 pub use event::{Event, Message};
 pub use handle::{Handle, PublishError, Publishing, SendError};
 pub use options::{Options, Qos};
+pub use sign::{SignatureError, SigningKey, WeakKey};
 
 /// What may wait between the program and its socket, in each direction.
 const MAX_QUEUED: usize = 1024;
@@ -140,9 +142,10 @@ impl SubSocket {
     ///
     /// # Errors
     /// [`ConnectError::Platform`] for a native program outside a tokio runtime.
-    pub fn open(url: &str, options: Options) -> Result<Self, ConnectError> {
+    pub fn open(url: &str, mut options: Options) -> Result<Self, ConnectError> {
         let shared = Arc::new(handle::Shared {
             commands: queue::Queue::new(MAX_QUEUED, MAX_QUEUED_BYTES),
+            signing_key: options.signing_key.take(),
             taken: receipts::Taken::default(),
             open: AtomicBool::new(false),
         });

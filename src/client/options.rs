@@ -3,6 +3,7 @@
 use crate::protocol::Token;
 
 use super::backoff::Backoff;
+use super::sign::SigningKey;
 
 /// Quality of service of a subscription. Both go on without loss after a cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +35,9 @@ pub struct Options {
     pub topics: Vec<String>,
     /// Quality of service of those topics and of later ones. Default [`Qos::Zero`].
     pub qos: Qos,
+    /// Signs each publish with this key; a subscriber checks with
+    /// [`Message::verify`](super::Message::verify). Default none.
+    pub signing_key: Option<SigningKey>,
     /// How to come back after a cut; `None` for never. Default 100 ms to 30 s, full jitter.
     /// Publishes without an ack are sent again under the same id, so that each has one effect.
     pub reconnect: Option<Backoff>,
@@ -54,6 +58,7 @@ impl Options {
             token: Token::new(token),
             topics: Vec::new(),
             qos: Qos::Zero,
+            signing_key: None,
             reconnect: Some(Backoff::default()),
             manual: false,
             trace: false,

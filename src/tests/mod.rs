@@ -25,5 +25,5 @@ mod replay;
 mod resume;
 mod rfc6455;
 mod setup;
-mod subsocket;
 mod slow_consumer;
+mod subsocket;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use micro_socket::client::{Backoff, Event, Options, PublishError, Qos, SubSocket};
+use micro_socket::client::{
+    Backoff, Event, Options, PublishError, Qos, SignatureError, SigningKey, SubSocket,
+};
 use micro_socket::protocol::Ready;
 use serde_json::json;
 use tokio::io::copy_bidirectional;
@@ -259,4 +261,46 @@ async fn what_is_subscribed_and_left_offline_holds_after_the_resume() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_signature_travels_unchanged_over_the_socket_http_and_replay() {
+    let gateway = TestGateway::start().await;
+    let network = Network::to(gateway.addr).await;
+    let key = SigningKey::new(b"0123456789abcdef0123456789abcdef").unwrap();
+    let mut signing = options(&["t"], Qos::Zero);
+    signing.signing_key = Some(key.clone());
+    let mut socket = network.open(signing);
+    next_ready(&mut socket).await;
+    network.set_down(true);
+    gateway
+        .stats_become("the socket to be gone", |s| s["connections"] == 0)
+        .await;
+    let sig = key.sign("t", "m-2", r#"{"a" : 1}"#);
+    let body = format!(r#"{{"topic":"t","messageId":"m-2","payload":{{"a" : 1}},"sig":"{sig}"}}"#);
+    assert_eq!(
+        Request::publish("bob", body)
+            .send(gateway.addr)
+            .await
+            .status,
+        200
+    );
+    let unsigned = r#"{"topic":"t","payload":1}"#;
+    assert_eq!(
+        Request::publish("bob", unsigned)
+            .send(gateway.addr)
+            .await
+            .status,
+        200
+    );
+    network.set_down(false);
+    let publishing = socket.handle().publish("t", &json!({"b": [1.0, "\u{e9}"]}));
+    let mut results = Vec::new();
+    while results.len() < 3 {
+        if let Event::Message(message) = next(&mut socket).await {
+            results.push(message.verify(&key));
+        }
+    }
+    publishing.await.unwrap();
+    assert_eq!(results, [Ok(()), Err(SignatureError::Missing), Ok(())]);
 }
