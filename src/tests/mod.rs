@@ -34,3 +34,4 @@ mod rfc6455;
 mod rust_client;
 mod setup;
 mod slow_consumer;
+mod subsocket;
