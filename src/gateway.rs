@@ -243,6 +243,12 @@ impl Gateway {
         Ok(self.backbone.health()?)
     }
 
+    /// Whether the backbone can be reached.
+    #[must_use]
+    pub fn has_backbone(&self) -> bool {
+        self.backbone.health().is_ok()
+    }
+
     /// From now on no new connection is admitted and [`Gateway::ready`] says no.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod bearer;
 mod demo;
 mod error;
 mod health;
+mod metrics;
 mod origin;
 mod pages;
 mod stats;
@@ -72,6 +73,7 @@ pub fn router(state: AppState) -> Router {
     let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
     let (documented, openapi) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(demo::publish))
         .routes(routes!(api::publish))
         .routes(routes!(api::history))

@@ -395,6 +395,11 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     },
     EndpointDoc {
         method: "GET",
+        path: "/metrics",
+        summary: "The same and more for Prometheus.",
+    },
+    EndpointDoc {
+        method: "GET",
         path: "/healthz",
         summary: "200 while the process lives.",
     },
