@@ -1,7 +1,7 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, metrics, config.
+//! Uses: protocol, backbone, hub, auth, metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

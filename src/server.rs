@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use leptos::config::LeptosOptions;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
 use crate::backbone::{Memory, MemorySessions, Retention};
@@ -26,6 +27,9 @@ use crate::transport::{Limits, ShardHandle};
 /// How often the backbone lets go of what has outlived its time.
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long HTTP answers that have begun may take once the sockets are gone.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
 /// A running gateway. Dropped, it stops at once; [`Server::drain`] stops it politely.
 pub struct Server {
     /// Where it listens; the port is known also when 0 was asked for.
@@ -33,6 +37,7 @@ pub struct Server {
     gateway: Arc<Gateway>,
     shards: Vec<Running>,
     refuse: CancellationToken,
+    exchanges: TaskTracker,
     stop: DropGuard,
     drain_timeout: Duration,
 }
@@ -68,6 +73,7 @@ impl Server {
             max_connections,
         ));
         let refuse = CancellationToken::new();
+        let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
         let state = AppState {
             gateway: gateway.clone(),
@@ -84,6 +90,7 @@ impl Server {
                 limits: limits(settings),
                 router: router(state),
                 refuse: refuse.clone(),
+                exchanges: exchanges.clone(),
                 stop: stop.clone(),
             },
         )?;
@@ -93,17 +100,18 @@ impl Server {
             gateway,
             shards,
             refuse,
+            exchanges,
             stop: stop.drop_guard(),
             drain_timeout: settings.drain_timeout,
         })
     }
 
-    /// Goes away politely: says so on `/readyz`, accepts nothing new, closes every socket with 1012
-    /// in batches, waits until they are gone or the drain timeout is over, then stops.
+    /// Goes away politely: says so on `/readyz`, admits no new socket, closes every open one with 1012
+    /// in batches, waits until they are gone or the drain timeout is over, then stops. HTTP is
+    /// answered until the sockets are gone, so that a load balancer can see why.
     pub async fn drain(self) {
         let deadline = Instant::now() + self.drain_timeout;
         self.gateway.start_draining();
-        self.refuse.cancel();
         // Half the time for telling, the other half for the last ones to leave.
         let spread = (self.drain_timeout / 2).min(Duration::from_secs(2));
         let handles: Vec<ShardHandle> = self.shards.iter().map(|s| s.handle.clone()).collect();
@@ -117,6 +125,10 @@ impl Server {
         if left > 0 {
             tracing::warn!(left, "the drain timeout is over; the rest is cut off");
         }
+        self.refuse.cancel();
+        self.exchanges.close();
+        let deadline = deadline.min(Instant::now() + LAST_ANSWERS);
+        let _ = timeout_at(deadline, self.exchanges.wait()).await;
         drop(self.stop);
         let shards = self.shards;
         let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Running::join));

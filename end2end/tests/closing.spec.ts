@@ -1,5 +1,5 @@
 // How a connection ends, in plain words.
-import { button, connect, expect, field, open, ready, rows, send, test } from './page'
+import { button, connect, expect, field, open, ready, rows, send, test, unique } from './page'
 
 test('an empty token: refused, closed with 4001, explained', async ({ page }) => {
   await open(page)
@@ -34,4 +34,20 @@ test('an address that is none', async ({ page }) => {
   await button(page, 'Connect').click()
   await expect(rows(page, 'closed')).toHaveCount(1)
   await expect(button(page, 'Connect')).toBeVisible()
+})
+
+test('resume after Disconnect is filled in and brings what was missed', async ({ page, request }) => {
+  const topic = unique('resume')
+  await ready(page, topic)
+  await button(page, 'Disconnect').click()
+  await expect(rows(page, 'closed')).toHaveCount(1)
+  await request.get(`/demo/publish/${topic}?missed=yes`)
+  await button(page, 'Connect').click()
+  await expect(rows(page, 'opened')).toHaveCount(2)
+  await field(page, 'Message').selectOption('resume')
+  await expect(field(page, 'Last seq per topic')).toHaveValue(`{"${topic}":0}`)
+  await button(page, 'Send').click()
+  await expect(rows(page, 'subscribed', '"recovered":true')).toHaveCount(1)
+  await expect(rows(page, 'message', '"missed":"yes"')).toHaveCount(1)
+  await expect(rows(page, 'ready', '"resumed":true')).toHaveCount(1)
 })

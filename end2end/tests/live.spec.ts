@@ -37,7 +37,7 @@ test('the log stays usable under thousands of messages', async ({ page, request 
     expect(answer.ok()).toBe(true)
   }
   await expect(rows(page, 'message', '"data":4999')).toHaveCount(1)
-  await expect(page.getByText(/of 2000 frames, \d+ older dropped/)).toBeVisible()
+  await expect(page.getByText(/of 2000 rows, \d+ older dropped/)).toBeVisible()
   expect(await page.getByRole('log').locator('li').count()).toBeLessThanOrEqual(200)
   await send(page, 'ping')
   await expect(rows(page, 'pong')).toHaveCount(1)

@@ -54,6 +54,15 @@ impl ApiError {
     }
 }
 
+/// Answers a path that exists when it is asked with another method.
+pub(super) async fn method_not_allowed(method: http::Method, uri: http::Uri) -> ApiError {
+    let text = format!(
+        "{} does not take {method}; /openapi lists the endpoints",
+        uri.path()
+    );
+    ApiError::with_status(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, text)
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.code.http_status());
@@ -79,6 +88,12 @@ impl IntoResponse for ApiError {
         };
         match status {
             StatusCode::UNAUTHORIZED => add(header::WWW_AUTHENTICATE, "Bearer"),
+            // RFC 9110 section 15.5.22 and RFC 6455 section 4.4: which protocol, which version.
+            StatusCode::UPGRADE_REQUIRED => {
+                add(header::UPGRADE, "websocket");
+                add(header::CONNECTION, "upgrade");
+                add(header::SEC_WEBSOCKET_VERSION, "13");
+            }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 add(header::RETRY_AFTER, "1");
             }

@@ -1,6 +1,6 @@
 //! The HTTP surface: every route on one screen, and one file for what answers it.
 //!
-//! Uses: protocol, backbone, gateway, transport, auth, config, metrics, app.
+//! Uses: protocol, backbone, gateway, transport, websocket, auth, config, metrics, app.
 
 mod api;
 pub mod assets;
@@ -95,6 +95,7 @@ pub fn router(state: AppState) -> Router {
     documented
         .merge(pages)
         .fallback(assets::serve)
+        .method_not_allowed_fallback(error::method_not_allowed)
         .layer(body_limit)
         .layer(CompressionLayer::new())
         .layer(fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"))

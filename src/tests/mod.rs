@@ -11,6 +11,18 @@
 
 mod harness;
 
+mod architecture;
+mod bad_input;
+mod closing;
 mod frames;
+mod http_api;
+mod http_pages;
+mod limits;
+mod order;
+mod pipelining;
+mod readme;
+mod replay;
 mod resume;
+mod rfc6455;
 mod setup;
+mod slow_consumer;

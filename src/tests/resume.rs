@@ -287,7 +287,7 @@ async fn cut_under_fire_nothing_is_lost_doubled_or_out_of_order() {
     let fire = tokio::spawn(async move {
         for id in 0..MESSAGES / 10 {
             let batch = (0..10).map(|n| publish("a", &format!("{id}-{n}"), json!(n)));
-            publisher.send_together(batch).await;
+            publisher.send_together(batch.collect()).await;
             for _ in 0..10 {
                 publisher.expect("ack").await;
             }

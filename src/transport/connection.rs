@@ -26,6 +26,7 @@ use super::window::Window;
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
 /// How long a peer may take nothing while something waits for it, in milliseconds.
 const STALL_TIMEOUT_MS: u64 = 10_000;
+
 /// How far a close has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
@@ -72,7 +73,8 @@ pub(super) struct Connection {
     /// Wakes the reader when it may go on.
     pub(super) reader_waker: Option<Waker>,
     last_in_ms: u64,
-    pinged: bool,
+    /// When a ping was sent that nothing came in after.
+    pinged_ms: Option<u64>,
     /// When a close began, or when what waits last moved.
     since_ms: u64,
     closing: Closing,
@@ -128,7 +130,7 @@ impl Connection {
             in_flight: 0,
             reader_waker: None,
             last_in_ms: now_ms,
-            pinged: false,
+            pinged_ms: None,
             since_ms: now_ms,
             closing: Closing::No,
             closed_with: None,
@@ -167,7 +169,7 @@ impl Connection {
     /// Something came in: the peer is alive.
     pub(super) fn heard(&mut self, now_ms: u64) {
         self.last_in_ms = now_ms;
-        self.pinged = false;
+        self.pinged_ms = None;
     }
 
     /// Whether messages of the peer still count.
@@ -390,25 +392,25 @@ impl Connection {
     pub(super) fn deadline(&self, limits: &Limits) -> u64 {
         match self.closing {
             Closing::No => {}
+            // Nothing is left to do but to let its reader see the end.
             Closing::Ended => return u64::MAX,
             _ => return self.since_ms + CLOSE_TIMEOUT_MS,
         }
         let alive = if self.backlog.is_some() {
             self.since_ms + STALL_TIMEOUT_MS
         } else {
-            self.last_in_ms + self.silence_ms(limits)
+            self.silent_until(limits)
         };
         self.session.deadline().map_or(alive, |at| at.min(alive))
     }
 
-    /// How long the peer may be silent now.
-    fn silence_ms(&self, limits: &Limits) -> u64 {
-        let pong = if self.pinged {
-            limits.pong_timeout
-        } else {
-            std::time::Duration::ZERO
-        };
-        (limits.ping_interval + pong).as_millis() as u64
+    /// Until when the peer may be silent. The answer to a ping has its whole time from when the ping
+    /// was sent, also where that was late.
+    fn silent_until(&self, limits: &Limits) -> u64 {
+        match self.pinged_ms {
+            Some(at_ms) => at_ms + limits.pong_timeout.as_millis() as u64,
+            None => self.last_in_ms + limits.ping_interval.as_millis() as u64,
+        }
     }
 
     /// Does what silence and stalled closes ask for. Returns whether there is something to write.
@@ -423,15 +425,15 @@ impl Connection {
                 self.give_up(now_ms);
             }
             false
-        } else if now_ms < self.last_in_ms + self.silence_ms(limits) {
+        } else if now_ms < self.silent_until(limits) {
             false
-        } else if self.pinged {
+        } else if self.pinged_ms.is_some() {
             // The peer is gone; there is nobody to tell.
             self.shut(std::net::Shutdown::Both);
             false
         } else {
             control_frame(&mut self.out, OpCode::Ping, b"");
-            self.pinged = true;
+            self.pinged_ms = Some(now_ms);
             true
         }
     }

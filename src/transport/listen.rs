@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::gateway::Gateway;
@@ -91,8 +92,10 @@ pub struct Start {
     pub limits: Limits,
     /// Answers every request.
     pub router: Router,
-    /// Cancelled: no more connections are accepted.
+    /// Cancelled: no more connections are accepted, and those that speak HTTP end with their answer.
     pub refuse: CancellationToken,
+    /// The connections that speak HTTP.
+    pub exchanges: TaskTracker,
     /// Cancelled: the shard stops and drops every connection.
     pub stop: CancellationToken,
 }
@@ -193,7 +196,7 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
             Ok((socket, peer)) => {
                 let connection =
                     serve_http(socket, peer, general.clone(), start.clone(), own.clone());
-                spawn_local(connection);
+                spawn_local(start.exchanges.track_future(connection));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

@@ -130,6 +130,12 @@ impl Shard {
             (state.connections.insert(connection) as Slot, generation)
         };
         self.schedule(key);
+        if self.gateway.is_draining() {
+            // Admitted before the drain began, and too late to be told with the others.
+            self.with(key, |state, now_ms| {
+                self.handle(state, key, now_ms, Input::Drain);
+            });
+        }
         if !first_bytes.is_empty() {
             self.take_in(key, &mut BytesMut::from(first_bytes));
         }

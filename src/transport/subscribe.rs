@@ -310,6 +310,10 @@ fn queue_replay(state: &mut State, key: Key, pending: Pending) {
         epoch,
     } = pending;
     state.topics.set_epoch(local, &epoch);
+    if state.topics.handed(key.0, local).is_some() {
+        // It was subscribed and gave no position: it goes on where it is, which may be before `head`.
+        return;
+    }
     let Some(connection) = state.get(key) else {
         return;
     };

@@ -142,6 +142,9 @@ fn SendRow(page: Page) -> impl IntoView {
     };
     view! {
         <div class="send-row">
+            <p class="refusal" role="status">
+                {move || page.refusal.get()}
+            </p>
             <button type="submit" id="send" class="primary" aria-keyshortcuts="Control+Enter">
                 "Send"
             </button>
@@ -159,8 +162,5 @@ fn SendRow(page: Page) -> impl IntoView {
                 {latest}
             </a>
         </div>
-        <p class="refusal" role="status">
-            {move || page.refusal.get()}
-        </p>
     }
 }

@@ -113,7 +113,7 @@ fn Count(page: Page, shown: Memo<usize>) -> impl IntoView {
     let words = move || {
         page.playground.with(|p| {
             let log = p.log();
-            let mut words = format!("{} of {} frames", shown.get(), log.len());
+            let mut words = format!("{} of {} rows", shown.get(), log.len());
             if log.dropped() > 0 {
                 words.push_str(&format!(", {} older dropped", log.dropped()));
             }

@@ -57,7 +57,7 @@ impl Socket {
     }
 
     /// Sends many text frames with as few writes as possible.
-    pub async fn send_together(&mut self, frames: impl IntoIterator<Item = Value>) {
+    pub async fn send_together(&mut self, frames: Vec<Value>) {
         for frame in frames {
             let message = Message::text(frame.to_string());
             soon("room to send", self.ws.feed(message)).await.unwrap();

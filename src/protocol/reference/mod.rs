@@ -1,0 +1,293 @@
+//! The catalogue: every endpoint, frame and setting with an example, in the order people learn
+//! them. The page, the README's table and the AsyncAPI document are made from it, and tests hold
+//! it against the code, so that none of them can drift.
+
+mod frames;
+
+pub use frames::FRAMES;
+
+/// Who sends a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A client.
+    ToServer,
+    /// The gateway.
+    ToClient,
+}
+
+/// One frame of the protocol.
+#[derive(Debug)]
+pub struct FrameDoc {
+    /// The `type` on the wire.
+    pub name: &'static str,
+    /// Who sends it.
+    pub direction: Direction,
+    /// What it does, in a sentence or two.
+    pub summary: &'static str,
+    /// Its fields besides `type`.
+    pub fields: &'static [FieldDoc],
+    /// A whole frame as JSON.
+    pub example: &'static str,
+}
+
+/// One field of a frame.
+#[derive(Debug)]
+pub struct FieldDoc {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// The kind of value, in words.
+    pub kind: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// One HTTP or WebSocket endpoint.
+#[derive(Debug)]
+pub struct EndpointDoc {
+    /// `GET`, `POST` or `WS`.
+    pub method: &'static str,
+    /// The path with its parameters in braces.
+    pub path: &'static str,
+    /// What it answers.
+    pub summary: &'static str,
+}
+
+/// One setting of the gateway.
+#[derive(Debug)]
+pub struct SettingDoc {
+    /// The flag without its dashes, which is also the key in the TOML file.
+    pub name: &'static str,
+    /// The default in words.
+    pub default: &'static str,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+impl SettingDoc {
+    /// The environment variable that sets it.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!(
+            "MICRO_SOCKET_{}",
+            self.name.replace('-', "_").to_uppercase()
+        )
+    }
+}
+
+/// The frame with this name in this direction.
+#[must_use]
+pub fn frame(direction: Direction, name: &str) -> Option<&'static FrameDoc> {
+    FRAMES
+        .iter()
+        .find(|frame| frame.direction == direction && frame.name == name)
+}
+
+/// Every endpoint.
+pub const ENDPOINTS: &[EndpointDoc] = &[
+    EndpointDoc {
+        method: "WS",
+        path: "/ws",
+        summary: "One connection, many topics.",
+    },
+    EndpointDoc {
+        method: "WS",
+        path: "/ws/sub/{topic}",
+        summary: "One connection for one topic, subscribed by setup.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/docs",
+        summary: "This page.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/openapi",
+        summary: "The HTTP API as an interactive page.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/openapi.json",
+        summary: "The HTTP API as OpenAPI 3.1.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/asyncapi.json",
+        summary: "The WebSocket protocol as AsyncAPI 3.0.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/stats",
+        summary: "Connections, topics and subscriptions now, counters and latency.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/demo/publish/{topic}?k=v",
+        summary: "Publishes the query as an object, for trying things out.",
+    },
+    EndpointDoc {
+        method: "POST",
+        path: "/api/publish",
+        summary: "Publishes one message or up to 1000, with a Bearer token.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/api/topics/{topic}/history?after=&limit=",
+        summary: "The topic's head and its kept messages after a seqNo.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/metrics",
+        summary: "The same and more for Prometheus.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/healthz",
+        summary: "200 while the process lives.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/readyz",
+        summary: "200 while it can serve, else 503 and why.",
+    },
+];
+
+const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> SettingDoc {
+    SettingDoc {
+        name,
+        default,
+        meaning,
+    }
+}
+
+/// Every setting that exists, in the order of the command line's help.
+pub const SETTINGS: &[SettingDoc] = &[
+    setting("addr", "127.0.0.1:3000", "Where it listens."),
+    setting(
+        "config",
+        "none",
+        "A TOML file; its keys are the names in this table.",
+    ),
+    setting(
+        "backbone",
+        "memory",
+        "What numbers, keeps and replays messages: memory.",
+    ),
+    setting("auth", "demo", "demo: any non-empty token is that user."),
+    setting(
+        "allowed-origins",
+        "same host",
+        "Comma-separated exact origins of pages that may connect; * allows all. A request without Origin is allowed.",
+    ),
+    setting(
+        "demo-endpoints",
+        "on with demo auth",
+        "Whether GET /demo/publish/{topic} answers.",
+    ),
+    setting(
+        "max-message-bytes",
+        "64KiB",
+        "The largest message a client may send.",
+    ),
+    setting("max-topics", "1024", "Subscriptions of one connection."),
+    setting(
+        "max-connections",
+        "0 (no limit)",
+        "Sockets open at once; refuses with 503 above it.",
+    ),
+    setting(
+        "send-queue-bytes",
+        "1MiB",
+        "Bytes waiting for one connection before it is closed with 4108.",
+    ),
+    setting(
+        "setup-timeout",
+        "10s",
+        "A valid setup or resume must come within this time.",
+    ),
+    setting(
+        "ping-interval",
+        "25s",
+        "Silence after which a connection is pinged.",
+    ),
+    setting(
+        "pong-timeout",
+        "8s",
+        "Silence after a ping that ends the connection.",
+    ),
+    setting(
+        "session-ttl",
+        "120s",
+        "How long a session can be resumed after its socket is gone.",
+    ),
+    setting("dedup-ttl", "300s", "How long a messageId is remembered."),
+    setting(
+        "dedup-bytes",
+        "64MiB",
+        "Memory for remembered messageIds in all.",
+    ),
+    setting(
+        "history-size",
+        "1024",
+        "Messages kept per topic for replay.",
+    ),
+    setting(
+        "history-ttl",
+        "300s",
+        "How long a message is kept for replay.",
+    ),
+    setting(
+        "history-bytes",
+        "256MiB",
+        "Memory for kept messages in all.",
+    ),
+    setting(
+        "publish-rate",
+        "0 (no limit)",
+        "Publishes per second of one connection, with a burst of twice that.",
+    ),
+    setting("drain-timeout", "30s", "How long a stop may take."),
+    setting(
+        "log",
+        "info",
+        "What is logged: a level, or a tracing filter such as micro_socket=debug.",
+    ),
+    setting("log-format", "text", "text or json."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn examples_hold_only_documented_fields() {
+        for frame in FRAMES {
+            let value: serde_json::Value = serde_json::from_str(frame.example).unwrap();
+            let members: BTreeSet<_> = value
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            let known: BTreeSet<_> = frame
+                .fields
+                .iter()
+                .map(|f| f.name)
+                .chain(["type"])
+                .collect();
+            assert_eq!(value["type"], frame.name);
+            assert!(members.is_subset(&known), "{}: {members:?}", frame.name);
+            for field in frame.fields.iter().filter(|field| field.required) {
+                assert!(
+                    members.contains(field.name),
+                    "{} lacks {}",
+                    frame.name,
+                    field.name
+                );
+            }
+        }
+    }
+}

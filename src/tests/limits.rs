@@ -1,0 +1,134 @@
+//! What a gateway allows, and what it looks like beyond that.
+
+use serde_json::json;
+
+use crate::harness::socket::publish;
+use crate::harness::{Request, TestGateway};
+
+#[tokio::test]
+async fn topics_of_one_connection() {
+    let gateway = TestGateway::with(&[("max-topics", "3")]).await;
+    let mut socket = gateway.socket("/ws/sub/a").await;
+    socket
+        .send(json!({"type": "setup", "token": "ann", "topics": ["b", "c", "d"]}))
+        .await;
+    for topic in ["a", "b", "c"] {
+        assert_eq!(socket.expect("subscribed").await["topic"], topic);
+    }
+    assert_eq!(socket.expect_error("LIMIT_EXCEEDED").await["topic"], "d");
+    socket.expect("ready").await;
+    socket
+        .send(json!({"type": "subscribe", "topic": "e"}))
+        .await;
+    socket.expect_error("LIMIT_EXCEEDED").await;
+    // What is subscribed already may be asked for again; what is left makes room.
+    socket.subscribe_after("a", 0).await;
+    socket
+        .send(json!({"type": "unsubscribe", "topic": "a"}))
+        .await;
+    socket.expect("unsubscribed").await;
+    socket.subscribe("e").await;
+    assert_eq!(gateway.stats().await["topics"], 3);
+}
+
+#[tokio::test]
+async fn publishes_of_one_connection() {
+    let gateway = TestGateway::with(&[("publish-rate", "5")]).await;
+    let mut socket = gateway.user("ann", &[]).await;
+    socket
+        .send_together(
+            (0..30)
+                .map(|i| publish("t", &i.to_string(), json!(i)))
+                .collect(),
+        )
+        .await;
+    let mut accepted = 0;
+    let mut refused = None;
+    for i in 0..30 {
+        let frame = socket.next().await;
+        assert_eq!(frame["messageId"], i.to_string());
+        if frame["type"] == "ack" {
+            accepted += 1;
+        } else {
+            assert_eq!(frame["code"], "TOO_MANY_REQUESTS");
+            assert_eq!(
+                (&frame["retryable"], &frame["topic"]),
+                (&json!(true), &json!("t"))
+            );
+            refused = Some(i.to_string());
+        }
+    }
+    assert!(
+        (10..=15).contains(&accepted),
+        "a burst of twice the rate, not {accepted}"
+    );
+    // The same message is taken later: a refusal leaves no trace.
+    let refused = refused.unwrap();
+    crate::harness::soon("room for a publish", async {
+        loop {
+            socket.send(publish("t", &refused, json!(1))).await;
+            let frame = socket.next().await;
+            if frame["type"] == "ack" {
+                return assert_eq!(frame["status"], "ok");
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    gateway
+        .user("bob", &[])
+        .await
+        .publish("t", "1", json!(1))
+        .await;
+}
+
+#[tokio::test]
+async fn connections_in_all() {
+    let gateway = TestGateway::with(&[("max-connections", "2")]).await;
+    let first = gateway.user("ann", &[]).await;
+    let mut second = gateway.user("bob", &[]).await;
+    for _ in 0..3 {
+        let answer = Request::upgrade("/ws").send(gateway.addr).await;
+        answer.expect_error(503, "NOT_AVAILABLE");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    // HTTP is not a connection in this sense, and those who are in stay in.
+    assert_eq!(gateway.get("/readyz").await.status, 200);
+    second.publish("t", "1", json!(1)).await;
+    assert_eq!(first.close(1000, "").await, Some(1000));
+    gateway
+        .stats_become("room", |s| s["connections"] == 1)
+        .await;
+    gateway.user("eve", &[]).await;
+}
+
+#[tokio::test]
+async fn origins() {
+    let upgrade = |origin: &str| Request::upgrade("/ws/sub/t").header("Origin", origin);
+    let gateway = TestGateway::start().await;
+    let own = format!("http://{}", gateway.addr);
+    assert_eq!(upgrade(&own).send(gateway.addr).await.status, 101);
+    for other in [
+        "http://evil.example",
+        "null",
+        &format!("{own}.evil.example"),
+        "http://127.0.0.1",
+    ] {
+        let answer = upgrade(other).send(gateway.addr).await;
+        let message = answer.expect_error(403, "ACL_DENIED");
+        assert!(message.contains("allowed-origins"), "{message}");
+    }
+    let listed =
+        TestGateway::with(&[("allowed-origins", "https://app.example,https://b.example")]).await;
+    assert_eq!(
+        upgrade("https://b.example").send(listed.addr).await.status,
+        101
+    );
+    let own = format!("http://{}", listed.addr);
+    assert_eq!(upgrade(&own).send(listed.addr).await.status, 403);
+    let any = TestGateway::with(&[("allowed-origins", "*")]).await;
+    assert_eq!(
+        upgrade("http://evil.example").send(any.addr).await.status,
+        101
+    );
+}
