@@ -1,19 +1,22 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, metrics.
+//! Uses: protocol, backbone, hub, auth, metrics, slo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
 
 use crate::auth::{Action, Authenticator, Principal};
 use crate::backbone::{
     Answer, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
 use crate::hub::{Hub, LiveSessions};
-use crate::metrics::{ShardMetrics, Totals};
+use crate::metrics::{Distribution, ShardMetrics, Totals};
 use crate::protocol::{AckStatus, ErrorCode, Position, Refusal, SeqNo, Topic};
+use crate::slo::{Counted, Slo, Window};
 
 /// What an answer of the backbone is before it is there.
 pub type Asked<T> = Result<Answer<Result<T, Unavailable>>, Refusal>;
@@ -39,6 +42,8 @@ pub struct Gateway {
     published: AtomicU64,
     duplicates: AtomicU64,
     draining: AtomicBool,
+    slo: Slo,
+    slo_window: Mutex<Window>,
 }
 
 impl Gateway {
@@ -50,6 +55,7 @@ impl Gateway {
         sessions: Arc<dyn Sessions>,
         hub: Arc<Hub>,
         max_connections: usize,
+        slo: Slo,
     ) -> Self {
         let shards = std::iter::repeat_with(Arc::default).take(hub.shards());
         Self {
@@ -66,6 +72,8 @@ impl Gateway {
             published: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            slo,
+            slo_window: Mutex::default(),
         }
     }
 
@@ -279,6 +287,27 @@ impl Gateway {
         totals
     }
 
+    /// What deliveries are judged by.
+    #[must_use]
+    pub const fn slo(&self) -> Slo {
+        self.slo
+    }
+
+    /// How fast the last minutes used up the allowed misses; see [`Window::burn_rate`].
+    #[must_use]
+    pub fn burn_rate(&self, latency: &Distribution) -> f64 {
+        let counted = self.counted(latency);
+        let window = self.slo_window.lock();
+        window.burn_rate(self.now().mono_ms(), counted, self.slo.objective)
+    }
+
+    fn counted(&self, latency: &Distribution) -> Counted {
+        Counted {
+            all: latency.count(),
+            within: latency.within(self.slo.target.as_nanos() as u64),
+        }
+    }
+
     /// Messages published, and publishes that were duplicates.
     #[must_use]
     pub fn published(&self) -> (u64, u64) {
@@ -288,7 +317,10 @@ impl Gateway {
 
     /// Lets go of what has outlived its time. Called about once a second.
     pub fn tend(&self) {
-        self.backbone.tend(self.now());
+        let now = self.now();
+        self.backbone.tend(now);
+        let counted = self.counted(&self.totals().latency);
+        self.slo_window.lock().mark(now.mono_ms(), counted);
     }
 }
 

@@ -71,6 +71,7 @@ impl Server {
             Arc::new(MemorySessions::default()),
             hub,
             max_connections,
+            settings.slo,
         ));
         let refuse = CancellationToken::new();
         let exchanges = TaskTracker::new();

@@ -15,6 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::AllowedOrigins;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::protocol::reference::SETTINGS;
+use crate::slo::Share;
 
 /// Setting names with their values as text; the first that gives a name wins.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ impl RawSettings {
                     "{file}: config cannot be set in the file itself; use --config or MICRO_SOCKET_CONFIG"
                 )),
                 (Some(_), None) => problems.push(format!(
-                    "{file}: {key} must be a string, a whole number, true or false, not {}",
+                    "{file}: {key} must be a string, a number, true or false, not {}",
                     value.type_str()
                 )),
                 (Some(setting), Some(text)) => {
@@ -73,6 +74,7 @@ fn text_of(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(switch) => Some(switch.to_string()),
         toml::Value::Array(items) => items
             .iter()
@@ -187,6 +189,10 @@ impl<'a> Reader<'a> {
             || parse_duration(default).unwrap_or_else(|_| *range.start()),
             |text| within(parse_duration(text)?, &range, format_duration),
         )
+    }
+
+    pub(super) fn share(&mut self, name: &str, default: Share) -> Share {
+        self.value(name, || default, str::parse)
     }
 
     pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {

@@ -57,6 +57,22 @@ fn expose(gateway: &Gateway) -> String {
         "From accepting a message to writing it into a subscriber's socket.",
         &totals.latency,
     );
+    let slo = gateway.slo();
+    out.gauge(
+        "slo_target_seconds",
+        "What a delivery should take at most.",
+        slo.target.as_secs_f64(),
+    );
+    out.gauge(
+        "slo_objective_ratio",
+        "The share of deliveries that must.",
+        slo.objective,
+    );
+    out.gauge(
+        "slo_burn_rate",
+        "How fast the last 5 minutes used up the allowed misses; above 1 is too fast.",
+        gateway.burn_rate(&totals.latency),
+    );
     out.family("resumes_total", "counter", "Resumes that came to an end.");
     out.sample("resumes_total", Some(("result", "ok")), resumed);
     out.sample("resumes_total", Some(("result", "failed")), lost);

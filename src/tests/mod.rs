@@ -18,6 +18,7 @@ mod frames;
 mod http_api;
 mod http_pages;
 mod limits;
+mod metrics;
 mod order;
 mod pipelining;
 mod readme;

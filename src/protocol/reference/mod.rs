@@ -247,6 +247,16 @@ pub const SETTINGS: &[SettingDoc] = &[
         "0 (no limit)",
         "Publishes per second of one connection, with a burst of twice that.",
     ),
+    setting(
+        "slo-target",
+        "50ms",
+        "A delivery should take at most this long from accept to socket write.",
+    ),
+    setting(
+        "slo-objective",
+        "0.99",
+        "This share of deliveries must; also written 99%.",
+    ),
     setting("drain-timeout", "30s", "How long a stop may take."),
     setting(
         "log",
