@@ -1,7 +1,7 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, metrics.
+//! Uses: protocol, backbone, hub, auth, metrics, slo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,8 +14,9 @@ use crate::backbone::{
     Answer, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
 use crate::hub::{Hub, LiveSessions};
-use crate::metrics::{ShardMetrics, Totals};
+use crate::metrics::{Distribution, ShardMetrics, Totals};
 use crate::protocol::{AckStatus, ErrorCode, Position, Refusal, SeqNo, Topic};
+use crate::slo::{Counted, Slo, Window};
 
 /// What an answer of the backbone is before it is there.
 pub type Asked<T> = Result<Answer<Result<T, Unavailable>>, Refusal>;
@@ -42,6 +43,8 @@ pub struct Gateway {
     published: AtomicU64,
     duplicates: AtomicU64,
     draining: AtomicBool,
+    slo: Slo,
+    slo_window: Mutex<Window>,
 }
 
 impl Gateway {
@@ -53,6 +56,7 @@ impl Gateway {
         sessions: Arc<dyn Sessions>,
         hub: Arc<Hub>,
         max_connections: usize,
+        slo: Slo,
     ) -> Self {
         let shards = std::iter::repeat_with(Arc::default).take(hub.shards());
         Self {
@@ -70,6 +74,8 @@ impl Gateway {
             published: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            slo,
+            slo_window: Mutex::default(),
         }
     }
 
@@ -280,6 +286,12 @@ impl Gateway {
         Ok(self.backbone.health()?)
     }
 
+    /// Whether the backbone can be reached.
+    #[must_use]
+    pub fn has_backbone(&self) -> bool {
+        self.backbone.health().is_ok()
+    }
+
     /// From now on no new connection is admitted and [`Gateway::ready`] says no.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -310,6 +322,27 @@ impl Gateway {
         totals
     }
 
+    /// What deliveries are judged by.
+    #[must_use]
+    pub const fn slo(&self) -> Slo {
+        self.slo
+    }
+
+    /// How fast the last minutes used up the allowed misses; see [`Window::burn_rate`].
+    #[must_use]
+    pub fn burn_rate(&self, latency: &Distribution) -> f64 {
+        let counted = self.counted(latency);
+        let window = self.slo_window.lock();
+        window.burn_rate(self.now().mono_ms(), counted, self.slo.objective)
+    }
+
+    fn counted(&self, latency: &Distribution) -> Counted {
+        Counted {
+            all: latency.count(),
+            within: latency.within(self.slo.target.as_nanos() as u64),
+        }
+    }
+
     /// Messages published, and publishes that were duplicates.
     #[must_use]
     pub fn published(&self) -> (u64, u64) {
@@ -319,7 +352,10 @@ impl Gateway {
 
     /// Lets go of what has outlived its time. Called about once a second.
     pub fn tend(&self) {
-        self.backbone.tend(self.now());
+        let now = self.now();
+        self.backbone.tend(now);
+        let counted = self.counted(&self.totals().latency);
+        self.slo_window.lock().mark(now.mono_ms(), counted);
     }
 }
 

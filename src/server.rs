@@ -71,6 +71,7 @@ impl Server {
             sessions.clone(),
             hub,
             max_connections,
+            settings.slo,
         ));
         let refuse = CancellationToken::new();
         let exchanges = TaskTracker::new();

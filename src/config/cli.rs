@@ -21,7 +21,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("setup-timeout", "Connections"),
     ("dedup-ttl", "Deduplication and replay"),
     ("publish-rate", "Rates"),
-    ("drain-timeout", "Running"),
+    ("slo-target", "Running"),
 ];
 
 /// The command line asks for no gateway: help, a version, checked settings, or problems.

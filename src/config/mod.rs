@@ -4,7 +4,7 @@
 //! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
 //! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
 //!
-//! Uses: protocol, auth.
+//! Uses: protocol, auth, slo.
 
 mod cli;
 mod origins;
@@ -25,6 +25,7 @@ pub use raw::RawSettings;
 
 use crate::auth::Trust;
 use crate::protocol::reference::SETTINGS;
+use crate::slo::{Share, Slo};
 use raw::Reader;
 use units::{format_duration, format_size};
 
@@ -76,6 +77,8 @@ pub struct Settings {
     pub history_bytes: usize,
     /// Publishes per second of one connection; `None` is no limit, the default.
     pub publish_rate: Option<NonZeroU32>,
+    /// How deliveries are judged. Default 99 of 100 within 50 ms.
+    pub slo: Slo,
     /// How long a stop may take; zero closes at once. Default 30 s.
     pub drain_timeout: Duration,
     /// A valid tracing filter. Default `info`.
@@ -137,6 +140,9 @@ const TIMEOUTS: std::ops::RangeInclusive<Duration> =
 /// Below, an fsync follows the other; above, a power cut takes back too much to call it kept.
 const FSYNC_INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(60);
+/// What a delivery may be asked to take.
+const SLO_TARGETS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(3600);
 /// The smallest holds any frame without a payload; the largest is what one peer may make us hold.
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 128..=64 << 20;
 
@@ -172,6 +178,10 @@ impl Settings {
             history_ttl: read.duration("history-ttl", "300s", TIMEOUTS),
             history_bytes: read.size("history-bytes", "256MiB", 1024..=usize::MAX),
             publish_rate: NonZeroU32::new(read.count("publish-rate", 0, 0)),
+            slo: Slo {
+                target: read.duration("slo-target", "50ms", SLO_TARGETS),
+                objective: read.share("slo-objective", Share::DEFAULT),
+            },
             drain_timeout: read.duration("drain-timeout", "30s", Duration::ZERO..=*TIMEOUTS.end()),
             log: read.filter("log", "info"),
             log_format: read.word("log-format", LogFormat::WORDS, LogFormat::Text),
@@ -262,6 +272,8 @@ impl Settings {
             "history-ttl" => format_duration(self.history_ttl),
             "history-bytes" => format_size(self.history_bytes),
             "publish-rate" => self.publish_rate.map_or(0, NonZeroU32::get).to_string(),
+            "slo-target" => format_duration(self.slo.target),
+            "slo-objective" => self.slo.objective.to_string(),
             "drain-timeout" => format_duration(self.drain_timeout),
             "log" => self.log.clone(),
             "log-format" => self.log_format.as_str().to_owned(),

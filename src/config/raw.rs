@@ -17,6 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::AllowedOrigins;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::protocol::reference::SETTINGS;
+use crate::slo::Share;
 
 /// Setting names with their values as text; the first that gives a name wins.
 #[derive(Default)]
@@ -66,7 +67,7 @@ impl RawSettings {
                     "{file}: config cannot be set in the file itself; use --config or MICRO_SOCKET_CONFIG"
                 )),
                 (Some(_), None) => problems.push(format!(
-                    "{file}: {key} must be a string, a whole number, true or false, not {}",
+                    "{file}: {key} must be a string, a number, true or false, not {}",
                     value.type_str()
                 )),
                 (Some(setting), Some(text)) => {
@@ -86,6 +87,7 @@ fn text_of(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(switch) => Some(switch.to_string()),
         toml::Value::Array(items) => items
             .iter()
@@ -249,6 +251,10 @@ impl<'a> Reader<'a> {
                 text => Ok(text.into()),
             },
         )
+    }
+
+    pub(super) fn share(&mut self, name: &str, default: Share) -> Share {
+        self.value(name, || default, str::parse)
     }
 
     pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {

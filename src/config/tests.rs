@@ -184,6 +184,9 @@ fn values_out_of_range_are_refused() {
         "--fsync=0",
         "--fsync=61s",
         "--fsync=never",
+        "--slo-target=0",
+        "--slo-objective=1",
+        "--slo-objective=99",
     ] {
         problems(&[arg]);
     }
@@ -199,7 +202,11 @@ fn a_wrong_file_is_named_with_its_key() {
         ("max-topic = 10", "gateway.toml: unknown key \"max-topic\""),
         ("max_topics = 10", "unknown key \"max_topics\""),
         ("[limits]\nmax-topics = 10", "unknown key \"limits\""),
-        ("max-topics = 1.5", "gateway.toml: max-topics must be"),
+        (
+            "max-topics = 1.5",
+            "max-topics in gateway.toml: \"1.5\" is not a whole number",
+        ),
+        ("max-topics = {}", "gateway.toml: max-topics must be"),
         (
             "max-topics = 'ten'",
             "max-topics in gateway.toml: \"ten\" is not a whole number",
@@ -212,6 +219,14 @@ fn a_wrong_file_is_named_with_its_key() {
         assert_eq!(exit.code, 2);
     }
     assert!(problems(&["--config=missing.toml"]).contains("missing.toml"));
+}
+
+#[test]
+fn an_objective_may_be_a_number_or_percent() {
+    for file in ["slo-objective = 0.999", "slo-objective = '99.9%'"] {
+        let settings = run(&["--config=gateway.toml"], &[], file).unwrap();
+        assert_eq!(settings.slo.objective.to_string(), "0.999");
+    }
 }
 
 #[test]

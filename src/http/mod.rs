@@ -1,6 +1,6 @@
 //! The HTTP surface: every route on one screen, and one file for what answers it.
 //!
-//! Uses: protocol, backbone, gateway, transport, websocket, auth, config, metrics, app.
+//! Uses: protocol, backbone, gateway, transport, websocket, auth, config, metrics, slo, app.
 
 mod api;
 pub mod assets;
@@ -10,6 +10,7 @@ mod demo;
 mod disconnect;
 mod error;
 mod health;
+mod metrics;
 mod origin;
 mod pages;
 mod stats;
@@ -77,6 +78,7 @@ pub fn router(state: AppState) -> Router {
     let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
     let (documented, openapi) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(demo::publish))
         .routes(routes!(api::publish))
         .routes(routes!(api::history))

@@ -24,6 +24,7 @@ mod http_api;
 mod http_pages;
 mod key_sets;
 mod limits;
+mod metrics;
 mod order;
 mod pipelining;
 mod readme;

@@ -78,6 +78,8 @@ pub(super) struct Connection {
     /// When a close began, or when what waits last moved.
     since_ms: u64,
     closing: Closing,
+    /// Why we close it, until that is counted.
+    pub(super) closed_with: Option<CloseCode>,
     /// Whether a task is writing what waits.
     pub(super) draining: bool,
     /// The soonest entry in the shard's deadlines.
@@ -131,6 +133,7 @@ impl Connection {
             pinged_ms: None,
             since_ms: now_ms,
             closing: Closing::No,
+            closed_with: None,
             draining: false,
             scheduled_ms: u64::MAX,
             _permit: permit,
@@ -221,6 +224,7 @@ impl Connection {
         if self.is_open() {
             close_frame(&mut self.out, code.code(), code.reason());
             self.closing = Closing::Asked;
+            self.closed_with = Some(code);
             self.since_ms = now_ms;
         }
     }
@@ -363,6 +367,7 @@ impl Connection {
             }
             match self.socket.try_write(backlog.front()) {
                 Ok(written) => {
+                    metrics.wrote(written);
                     self.since_ms = now_ns() / 1_000_000;
                     if let Some(chunk) = backlog.advance(written) {
                         let age = now_ns().saturating_sub(chunk.accepted);

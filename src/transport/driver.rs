@@ -48,6 +48,9 @@ impl Shard {
             for output in std::mem::take(&mut out) {
                 match output {
                     Output::Send(message) => {
+                        if let ServerMessage::Error(error) = &message {
+                            self.metrics.refused(error.code);
+                        }
                         send(state, key, &message);
                         self.sent(state, key, &message);
                     }

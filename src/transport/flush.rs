@@ -53,6 +53,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => return self.cut_off(),
             };
+            turn.metrics.wrote(written);
             let now_ns = (turn.now_ns)();
             self.keep_the_rest(turn, first, written, now_ns);
             if !self.is_behind() {

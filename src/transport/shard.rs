@@ -170,6 +170,7 @@ impl Shard {
                 Poll::Ready(Ok(())) => {}
             }
         }
+        self.metrics.read(buffer.filled().len());
         self.take_in(key, buffer.filled_mut());
         Poll::Ready(ControlFlow::Continue(()))
     }
@@ -248,7 +249,12 @@ impl Shard {
             state.mark(key.0);
             self.inbox.ring();
         }
-        if state.get(key).is_some_and(|c| !c.is_open()) {
+        if let Some(connection) = state.get(key)
+            && !connection.is_open()
+        {
+            if let Some(code) = connection.closed_with.take() {
+                self.metrics.closed(code);
+            }
             self.detach(state, key, Fate::Kept);
         }
         self.drain_if_behind(state, key);

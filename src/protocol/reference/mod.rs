@@ -143,6 +143,11 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     },
     EndpointDoc {
         method: "GET",
+        path: "/metrics",
+        summary: "The same and more for Prometheus.",
+    },
+    EndpointDoc {
+        method: "GET",
         path: "/healthz",
         summary: "200 while the process lives.",
     },
@@ -282,6 +287,16 @@ pub const SETTINGS: &[SettingDoc] = &[
         "publish-rate",
         "0 (no limit)",
         "Publishes per second of one connection, with a burst of twice that.",
+    ),
+    setting(
+        "slo-target",
+        "50ms",
+        "A delivery should take at most this long from accept to socket write.",
+    ),
+    setting(
+        "slo-objective",
+        "0.99",
+        "This share of deliveries must; also written 99%.",
     ),
     setting("drain-timeout", "30s", "How long a stop may take."),
     setting(
