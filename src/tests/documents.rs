@@ -198,7 +198,9 @@ async fn every_answer_over_http_is_as_openapi_says() {
     let history = |path: &str| Request::get(path).bearer("ann");
     let large = json!({"topic": "t", "payload": "x".repeat(2000)}).to_string();
     let one = r#"{"topic":"t","messageId":"1","payload":{"n":1}}"#;
-    let mut seen = BTreeSet::new();
+    let disconnect = |body: &str| Request::new("POST", "/api/disconnect").body(body);
+    // Prometheus text, which has tests of its own.
+    let mut seen = BTreeSet::from(["/metrics".to_owned()]);
     for (path, method, request, status) in [
         ("/stats", "get", Request::get("/stats"), 200),
         ("/healthz", "get", Request::get("/healthz"), 200),
@@ -260,6 +262,19 @@ async fn every_answer_over_http_is_as_openapi_says() {
             Request::get("/api/topics/t/history"),
             401,
         ),
+        (
+            "/api/disconnect",
+            "post",
+            disconnect(r#"{"user":"nobody"}"#).bearer("ann"),
+            200,
+        ),
+        (
+            "/api/disconnect",
+            "post",
+            disconnect(r#"{"user":5}"#).bearer("ann"),
+            400,
+        ),
+        ("/api/disconnect", "post", disconnect("{}"), 401),
     ] {
         let answer = request.send(gateway.addr).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());

@@ -357,6 +357,8 @@ impl Shard {
     /// Closes every connection with 1012, in batches spread over this time.
     pub(super) async fn drain(self: Rc<Self>, spread: Duration) {
         const BATCHES: usize = 20;
+        // What was accepted before the drain is handed out before the first close.
+        self.turn();
         let keys = self.keys_where(|_| true);
         for batch in keys.chunks(keys.len().div_ceil(BATCHES).max(1)) {
             for key in batch {
