@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Authenticator;
 use crate::backbone::disk::{self, DiskSessions};
 use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, Sessions};
-use crate::config::{Auth, Backbone, Settings};
+use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
 use crate::hub::Hub;
@@ -58,8 +58,11 @@ impl Server {
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
         let (backbone, sessions) = backbone(settings, hub.clone())?;
-        let authenticator = match settings.auth {
-            Auth::Demo => Authenticator::Demo,
+        let authenticator = match &settings.trust {
+            None => Authenticator::Demo,
+            Some(trust) => {
+                Authenticator::jwt(trust, Handle::current()).map_err(io::Error::other)?
+            }
         };
         let max_connections = settings.max_connections.map_or(0, Into::into);
         let gateway = Arc::new(Gateway::new(
@@ -72,8 +75,10 @@ impl Server {
         let refuse = CancellationToken::new();
         let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
+        let handles = Arc::default();
         let state = AppState {
             gateway: gateway.clone(),
+            shards: Arc::clone(&handles),
             allowed_origins: Arc::new(settings.allowed_origins.clone()),
             demo_endpoints: settings.demo_endpoints,
             max_message_bytes: settings.max_message_bytes,
@@ -91,6 +96,7 @@ impl Server {
                 stop: stop.clone(),
             },
         )?;
+        let _ = handles.set(shards.iter().map(|shard| shard.handle.clone()).collect());
         tokio::spawn(tend(gateway.clone(), stop.clone()));
         Ok(Self {
             addr,

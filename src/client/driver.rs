@@ -112,6 +112,13 @@ impl Driver {
         }
     }
 
+    /// Takes in what the program took from its stream.
+    fn acknowledge(&mut self, cx: &Context<'_>) {
+        for (topic, receipt) in self.shared.taken.drain(cx) {
+            self.handle(Input::Taken { topic, receipt });
+        }
+    }
+
     /// Writes what can be written now.
     fn write(&mut self, cx: &mut Context<'_>) {
         let Some(wire) = &mut self.wire else { return };
@@ -208,6 +215,7 @@ impl Future for Driver {
         loop {
             driver.obey();
             driver.tell(cx);
+            driver.acknowledge(cx);
             driver.obey();
             driver.write(cx);
             if driver.done {

@@ -4,11 +4,13 @@
 //! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
 //! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
 //!
-//! Uses: protocol.
+//! Uses: protocol, auth.
 
 mod cli;
 mod origins;
 mod raw;
+mod token;
+mod trust;
 mod units;
 
 use std::fmt::Write as _;
@@ -21,6 +23,7 @@ pub use cli::{Exit, parse};
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
 
+use crate::auth::Trust;
 use crate::protocol::reference::SETTINGS;
 use raw::Reader;
 use units::{format_duration, format_size};
@@ -39,6 +42,8 @@ pub struct Settings {
     pub fsync_interval: Option<Duration>,
     /// How a token becomes a user. Default demo.
     pub auth: Auth,
+    /// Which tokens are believed; `None` exactly with demo auth.
+    pub trust: Option<Trust>,
     /// Pages that may connect. Default: those of the same host.
     pub allowed_origins: AllowedOrigins,
     /// Whether `GET /demo/publish/{topic}` answers. Default: with demo auth.
@@ -110,7 +115,9 @@ words! {
     /// How a token becomes a user.
     Auth {
         /// Any non-empty token is that user.
-        Demo = "demo"
+        Demo = "demo",
+        /// Signed tokens say who it is and which topics.
+        Jwt = "jwt"
     }
 }
 
@@ -148,6 +155,7 @@ impl Settings {
             data_dir: read.dir("data-dir", "data"),
             fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
             auth,
+            trust: read.trust(auth),
             allowed_origins: read.origins("allowed-origins"),
             demo_endpoints: read.switch("demo-endpoints", auth == Auth::Demo),
             max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
@@ -181,6 +189,15 @@ impl Settings {
                 self.addr
             ));
         }
+        if let Some(trust) = &self.trust
+            && trust.keys.is_set()
+            && trust.rules.issuer.is_none()
+        {
+            warnings.push(
+                "jwks-url without jwt-issuer believes every issuer whose keys are in that set; set jwt-issuer"
+                    .to_owned(),
+            );
+        }
         for (name, bytes) in [
             ("send-queue-bytes", self.send_queue_bytes),
             ("history-bytes", self.history_bytes),
@@ -213,7 +230,8 @@ impl Settings {
         out
     }
 
-    /// One setting as it would be written; `None` for `config`, which is not a value.
+    /// One setting as it would be written, secrets left out; `None` for `config`, which is not a value,
+    /// and for what is not set.
     fn text(&self, name: &str) -> Option<String> {
         Some(match name {
             "addr" => self.addr.to_string(),
@@ -223,6 +241,8 @@ impl Settings {
                 .fsync_interval
                 .map_or_else(|| "always".to_owned(), format_duration),
             "auth" => self.auth.as_str().to_owned(),
+            "jwt-secret" | "jwt-public-key" | "jwks-url" | "jwt-issuer" | "jwt-audience"
+            | "jwt-leeway" => return trust::text(self.trust.as_ref(), name),
             "allowed-origins" => self.allowed_origins.text(),
             "demo-endpoints" => self.demo_endpoints.to_string(),
             "max-message-bytes" => format_size(self.max_message_bytes),
@@ -252,3 +272,5 @@ impl Settings {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,20 +19,31 @@ use super::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::protocol::reference::SETTINGS;
 
 /// Setting names with their values as text; the first that gives a name wins.
-#[derive(Debug, Default)]
-pub struct RawSettings(BTreeMap<&'static str, Given>);
+#[derive(Default)]
+pub struct RawSettings {
+    given: BTreeMap<&'static str, Given>,
+    key_file: Option<Result<String, String>>,
+}
 
-#[derive(Debug)]
-struct Given {
-    text: String,
+pub(super) struct Given {
+    pub(super) text: String,
     /// How the reader of a problem finds it: `--addr`, `MICRO_SOCKET_ADDR`, `addr in gateway.toml`.
-    place: String,
+    pub(super) place: String,
 }
 
 impl RawSettings {
     /// Adds a value unless an earlier place has given one.
     pub fn add(&mut self, name: &'static str, text: String, place: String) {
-        self.0.entry(name).or_insert(Given { text, place });
+        self.given.entry(name).or_insert(Given { text, place });
+    }
+
+    /// Reads the file that `jwt-public-key` names, once all places have been added.
+    pub fn read_key_file(&mut self, read: &dyn Fn(&Path) -> io::Result<String>) {
+        let file = self.given.get("jwt-public-key");
+        self.key_file = file.map(|given| {
+            let content = read(Path::new(given.text.trim()));
+            content.map_err(|error| error.to_string())
+        });
     }
 
     /// Adds the values of a TOML file.
@@ -106,15 +118,31 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What was given for a setting, if anything was.
+    pub(super) fn given(&self, name: &str) -> Option<&'a Given> {
+        self.raw.given.get(name)
+    }
+
+    /// The content of the file that `jwt-public-key` names.
+    pub(super) fn key_file(&self) -> Result<String, String> {
+        let missing = || Err("it was not read".to_owned());
+        self.raw.key_file.clone().unwrap_or_else(missing)
+    }
+
+    /// Tells a problem that is not one of a single value.
+    pub(super) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
     /// The value that `parse` makes of what was given. After a problem the result is never used,
     /// so `fallback` serves for that as well.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         name: &str,
         fallback: impl FnOnce() -> T,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
-        let Some(given) = self.raw.0.get(name) else {
+        let Some(given) = self.given(name) else {
             return fallback();
         };
         parse(given.text.trim()).unwrap_or_else(|problem| {
