@@ -272,6 +272,43 @@ async fn what_was_acknowledged_survives_kill_9_at_any_moment() {
 }
 
 #[tokio::test]
+async fn a_session_goes_on_after_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Process::start(dir.path(), &[]);
+    let mut socket = Socket::connect(gateway.addr, "/ws").await;
+    let ready = socket.setup("ann", &["t"]).await;
+    let session = ready["sessionId"].as_str().unwrap().to_owned();
+    let first = socket.publish("t", "m1", json!(1)).await;
+    let kept = dir.path().join("sessions");
+    soon("the session on disk", async {
+        while !std::fs::read(&kept).is_ok_and(|text| {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            text.contains(&session)
+        }) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    gateway.kill();
+
+    let gateway = Process::start(dir.path(), &[]);
+    let mut other = Socket::connect(gateway.addr, "/ws").await;
+    other.setup("bob", &[]).await;
+    other.publish("t", "m2", json!(2)).await;
+    let mut socket = Socket::connect(gateway.addr, "/ws").await;
+    let resume = json!({"type": "resume", "token": "ann", "sessionId": session,
+        "lastSeqPerTopic": {"t": seq_no(&first)}, "epochs": {"t": first["epoch"]}});
+    socket.send(resume).await;
+    let subscribed = socket.expect("subscribed").await;
+    assert_eq!(subscribed["recovered"], true, "{subscribed}");
+    assert_eq!(subscribed["epoch"], first["epoch"], "{subscribed}");
+    assert_eq!(socket.messages(1).await[0].2, "m2");
+    let ready = socket.expect("ready").await;
+    assert_eq!(ready["resumed"], true, "{ready}");
+    assert_eq!(ready["sessionId"], session, "{ready}");
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Process::start(dir.path(), &[]);

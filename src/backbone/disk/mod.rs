@@ -1,8 +1,9 @@
 //! The disk backbone: kept means on disk. What was acknowledged outlives the process.
 //!
-//! Own segments rather than a database: a log needs no page cache, no tree and no vacuum, only one
-//! sequential write and one fsync for everybody who waits. Measured on one machine, 200-byte
-//! messages, 64 publishers with 64 messages in flight each: see `docs/durability.md`.
+//! Own segments rather than a database: a log needs no tree, no page cache and no vacuum, only one
+//! sequential write and one fsync for everybody who waits. Measured on one disk with 200-byte
+//! payloads, SQLite (WAL, `synchronous=FULL`) commits 556 single messages a second and 64 thousand in
+//! batches of 1024; an append with `fdatasync` 702 and 312 thousand. `docs/durability.md` says how.
 //!
 //! A writer thread appends ([`writer`]); a reader thread reads replays, so that no shard ever waits
 //! for a disk. In memory there are the places of the kept messages ([`super::log`]) and the dedup

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use super::files::Files;
 use super::format;
@@ -255,6 +256,18 @@ impl Writer {
             if let Err(error) = state.save(&self.shared.dir) {
                 tracing::error!(%error, "the log was not closed properly");
             }
+        }
+    }
+}
+
+/// Whoever waits is answered, also when the writer ends by a fault of its own.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        drop(self.shared.queue.take(Some(Duration::ZERO)));
+        if thread::panicking() {
+            let ended: io::Result<()> = Err(io::Error::other("its writer ended; restart it"));
+            self.shared.report(&ended);
         }
     }
 }
