@@ -14,6 +14,7 @@ mod units;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cli::{Exit, parse};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub backbone: Backbone,
     /// How a token becomes a user. Default demo.
     pub auth: Auth,
+    /// Where the certificate of https and wss is; `None` for plain http and ws, the default.
+    pub tls: Option<TlsFiles>,
     /// Pages that may connect. Default: those of the same host.
     pub allowed_origins: AllowedOrigins,
     /// Whether `GET /demo/publish/{topic}` answers. Default: with demo auth.
@@ -74,6 +77,15 @@ pub struct Settings {
     pub log: String,
     /// How a log line is written. Default text.
     pub log_format: LogFormat,
+}
+
+/// Two PEM files that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, then those that lead to its root.
+    pub cert: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
 }
 
 /// Makes an enum of the words a setting may have.
@@ -141,6 +153,7 @@ impl Settings {
             addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
             backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
             auth,
+            tls: read.tls(),
             allowed_origins: read.origins("allowed-origins"),
             demo_endpoints: read.switch("demo-endpoints", auth == Auth::Demo),
             max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
@@ -216,6 +229,8 @@ impl Settings {
             "addr" => self.addr.to_string(),
             "backbone" => self.backbone.as_str().to_owned(),
             "auth" => self.auth.as_str().to_owned(),
+            "tls-cert" => path(self.tls.as_ref().map(|tls| &tls.cert)),
+            "tls-key" => path(self.tls.as_ref().map(|tls| &tls.key)),
             "allowed-origins" => self.allowed_origins.text(),
             "demo-endpoints" => self.demo_endpoints.to_string(),
             "max-message-bytes" => format_size(self.max_message_bytes),
@@ -243,6 +258,10 @@ impl Settings {
             _ => return None,
         })
     }
+}
+
+fn path(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 }
 
 #[cfg(test)]

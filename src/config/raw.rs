@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::AllowedOrigins;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
+use super::{AllowedOrigins, TlsFiles};
 use crate::protocol::reference::SETTINGS;
 use crate::slo::Share;
 
@@ -197,6 +198,31 @@ impl<'a> Reader<'a> {
 
     pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {
         self.value(name, || AllowedOrigins::SameHost, AllowedOrigins::parse)
+    }
+
+    /// A file, which is not looked at; `none` stands for none.
+    fn file(&mut self, name: &str) -> Option<PathBuf> {
+        let parse = |text: &str| match text {
+            "" => Err("it is empty; give a file".to_owned()),
+            "none" => Ok(None),
+            file => Ok(Some(PathBuf::from(file))),
+        };
+        self.value(name, || None, parse)
+    }
+
+    /// Certificate and key come together or not at all.
+    pub(super) fn tls(&mut self) -> Option<TlsFiles> {
+        let (given, missing) = match (self.file("tls-cert"), self.file("tls-key")) {
+            (Some(cert), Some(key)) => return Some(TlsFiles { cert, key }),
+            (None, None) => return None,
+            (Some(_), None) => ("tls-cert", "tls-key"),
+            (None, Some(_)) => ("tls-key", "tls-cert"),
+        };
+        if let Some(given) = self.raw.0.get(given) {
+            let problem = format!("{}: TLS needs {missing} too", given.place);
+            self.problems.push(problem);
+        }
+        None
     }
 
     /// An address; `default` is one too, but comes from outside as well.
