@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut stop = Box::pin(stop_signal()?);
     let server = Server::start(settings)?;
-    announce(server.addr);
+    announce(server.addr, settings.tls.is_some());
     stop.as_mut().await;
     tracing::info!("going away");
     server.drain().await;
@@ -64,12 +64,13 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     clippy::print_stdout,
     reason = "the command line's own answer: where to go"
 )]
-fn announce(addr: std::net::SocketAddr) {
+fn announce(addr: std::net::SocketAddr, tls: bool) {
+    let s = if tls { "s" } else { "" };
     println!(
         "micro-socket {} listens on {addr}",
         env!("CARGO_PKG_VERSION")
     );
-    println!("  playground  http://{addr}/docs");
-    println!("  WebSocket   ws://{addr}/ws  and  ws://{addr}/ws/sub/{{topic}}");
-    println!("  HTTP API    http://{addr}/openapi");
+    println!("  playground  http{s}://{addr}/docs");
+    println!("  WebSocket   ws{s}://{addr}/ws  and  ws{s}://{addr}/ws/sub/{{topic}}");
+    println!("  HTTP API    http{s}://{addr}/openapi");
 }

@@ -23,6 +23,7 @@ use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
 use crate::transport::listen::{Running, Start, bind, start};
+use crate::transport::tls::Tls;
 use crate::transport::{Limits, ShardHandle};
 
 /// How often the backbone lets go of what has outlived its time.
@@ -49,10 +50,13 @@ impl Server {
     /// Starts a gateway. Must be called within a runtime, which renders pages and answers HTTP.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or the certificate is of no use.
     pub fn start(settings: &Settings) -> io::Result<Self> {
         // The page is rendered on the runtime we are in; a second start finds it set already.
         let _ = any_spawner::Executor::init_tokio();
+        let tls = settings.tls.as_ref();
+        let tls = tls.map(|files| Tls::load(&files.cert, &files.key));
+        let tls = tls.transpose()?;
         let listener = bind(settings.addr)?;
         let addr = listener.local_addr()?;
         let cores = std::thread::available_parallelism()?.get();
@@ -92,6 +96,7 @@ impl Server {
                 gateway: gateway.clone(),
                 limits: limits(settings),
                 router: router(state),
+                tls,
                 refuse: refuse.clone(),
                 exchanges: exchanges.clone(),
                 stop: stop.clone(),

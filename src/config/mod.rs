@@ -45,6 +45,8 @@ pub struct Settings {
     pub auth: Auth,
     /// Which tokens are believed; `None` exactly with demo auth.
     pub trust: Option<Trust>,
+    /// Where the certificate of https and wss is; `None` for plain http and ws, the default.
+    pub tls: Option<TlsFiles>,
     /// Pages that may connect. Default: those of the same host.
     pub allowed_origins: AllowedOrigins,
     /// Whether `GET /demo/publish/{topic}` answers. Default: with demo auth.
@@ -85,6 +87,15 @@ pub struct Settings {
     pub log: String,
     /// How a log line is written. Default text.
     pub log_format: LogFormat,
+}
+
+/// Two PEM files that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, then those that lead to its root.
+    pub cert: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
 }
 
 /// Makes an enum of the words a setting may have.
@@ -162,6 +173,7 @@ impl Settings {
             fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
             auth,
             trust: read.trust(auth),
+            tls: read.tls(),
             allowed_origins: read.origins("allowed-origins"),
             demo_endpoints: read.switch("demo-endpoints", auth == Auth::Demo),
             max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
@@ -253,6 +265,8 @@ impl Settings {
             "auth" => self.auth.as_str().to_owned(),
             "jwt-secret" | "jwt-public-key" | "jwks-url" | "jwt-issuer" | "jwt-audience"
             | "jwt-leeway" => return trust::text(self.trust.as_ref(), name),
+            "tls-cert" => path(self.tls.as_ref().map(|tls| &tls.cert)),
+            "tls-key" => path(self.tls.as_ref().map(|tls| &tls.key)),
             "allowed-origins" => self.allowed_origins.text(),
             "demo-endpoints" => self.demo_endpoints.to_string(),
             "max-message-bytes" => format_size(self.max_message_bytes),
@@ -280,6 +294,10 @@ impl Settings {
             _ => return None,
         })
     }
+}
+
+fn path(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::AllowedOrigins;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
+use super::{AllowedOrigins, TlsFiles};
 use crate::protocol::reference::SETTINGS;
 use crate::slo::Share;
 
@@ -259,6 +259,31 @@ impl<'a> Reader<'a> {
 
     pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {
         self.value(name, || AllowedOrigins::SameHost, AllowedOrigins::parse)
+    }
+
+    /// A file, which is not looked at; `none` stands for none.
+    fn file(&mut self, name: &str) -> Option<PathBuf> {
+        let parse = |text: &str| match text {
+            "" => Err("it is empty; give a file".to_owned()),
+            "none" => Ok(None),
+            file => Ok(Some(PathBuf::from(file))),
+        };
+        self.value(name, || None, parse)
+    }
+
+    /// Certificate and key come together or not at all.
+    pub(super) fn tls(&mut self) -> Option<TlsFiles> {
+        let (given, missing) = match (self.file("tls-cert"), self.file("tls-key")) {
+            (Some(cert), Some(key)) => return Some(TlsFiles { cert, key }),
+            (None, None) => return None,
+            (Some(_), None) => ("tls-cert", "tls-key"),
+            (None, Some(_)) => ("tls-key", "tls-cert"),
+        };
+        if let Some(given) = self.raw.given.get(given) {
+            let problem = format!("{}: TLS needs {missing} too", given.place);
+            self.problems.push(problem);
+        }
+        None
     }
 
     /// An address; `default` is one too, but comes from outside as well.

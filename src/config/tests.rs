@@ -230,6 +230,21 @@ fn an_objective_may_be_a_number_or_percent() {
 }
 
 #[test]
+fn certificate_and_key_come_together() {
+    assert_eq!(run(&[], &[], "").unwrap().tls, None);
+    assert_eq!(run(&["--tls-key=none"], &[], "").unwrap().tls, None);
+    let args = ["--tls-cert=a.pem", "--tls-key=b.pem"];
+    let files = run(&args, &[], "").unwrap().tls.unwrap();
+    assert_eq!((files.cert, files.key), ("a.pem".into(), "b.pem".into()));
+    for (one, missing) in [("--tls-cert", "tls-key"), ("--tls-key", "tls-cert")] {
+        let told = problems(&[&format!("{one}=a.pem")]);
+        let expected = format!("micro-socket: {one}: TLS needs {missing} too\n");
+        assert_eq!(told, expected);
+    }
+    assert!(problems(&["--tls-cert=", "--tls-key=b.pem"]).contains("--tls-cert: it is empty"));
+}
+
+#[test]
 fn origins_may_be_a_list_in_the_file() {
     let file = "allowed-origins = ['https://a.test', 'https://b.test']";
     let settings = run(&["--config=gateway.toml"], &[], file).unwrap();

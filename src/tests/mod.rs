@@ -36,3 +36,4 @@ mod rust_client;
 mod setup;
 mod slow_consumer;
 mod subsocket;
+mod tls;

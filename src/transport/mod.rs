@@ -6,6 +6,7 @@
 //! buffer.
 //!
 //! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
+//! * [`tls`], `socket`: TLS where it is asked for, and one socket for both kinds.
 //! * `shard`: the connections of one core, and the turn.
 //! * `driver`: what a session wants, done.
 //! * `identity`: whose connection it is.
@@ -25,7 +26,9 @@ mod identity;
 pub mod listen;
 mod sessions;
 mod shard;
+mod socket;
 mod subscribe;
+pub mod tls;
 mod turn;
 mod window;
 

@@ -16,7 +16,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
 use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
@@ -30,6 +29,7 @@ use crate::websocket::{Fault, Incoming, OpCode, control_frame};
 use super::connection::{Batch, Connection, Key, Link};
 use super::deadlines::Deadlines;
 use super::sessions::Fate;
+use super::socket::Socket;
 use super::{Limits, ShardHandle};
 
 /// What one read takes at most; shared by all connections of the shard.
@@ -115,7 +115,7 @@ impl Shard {
     /// Serves a socket until it ends.
     pub(super) async fn serve(
         self: Rc<Self>,
-        socket: TcpStream,
+        socket: Socket,
         first_bytes: Bytes,
         topic: Option<Topic>,
         permit: Permit,

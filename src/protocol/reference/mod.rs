@@ -217,6 +217,16 @@ pub const SETTINGS: &[SettingDoc] = &[
         "How far the issuer's clock may be off, at most 1m.",
     ),
     setting(
+        "tls-cert",
+        "none",
+        "A PEM file with the certificate and its chain; https and wss instead of http and ws.",
+    ),
+    setting(
+        "tls-key",
+        "none",
+        "A PEM file with the certificate's private key.",
+    ),
+    setting(
         "allowed-origins",
         "same host",
         "Comma-separated exact origins of pages that may connect; * allows all. A request without Origin is allowed.",
