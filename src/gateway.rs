@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
-    Answer, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
+    Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
 use crate::hub::{Hub, LiveSessions};
 use crate::metrics::{Distribution, ShardMetrics, Totals};
@@ -99,6 +99,12 @@ impl Gateway {
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What an acknowledged message is safe from.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.backbone.durability()
     }
 
     /// Sessions whose sockets are gone.
@@ -209,6 +215,26 @@ impl Gateway {
             self.count(published.status);
         }
         Ok(answer)
+    }
+
+    /// Waits for the answer to a publish.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn published_when(
+        &self,
+        answer: Answer<Result<Published, Unavailable>>,
+    ) -> Result<Published, Unavailable> {
+        match answer {
+            Answer::Ready(answer) => answer,
+            later @ Answer::Later(_) => {
+                let answer = later.await;
+                if let Ok(published) = &answer {
+                    self.count(published.status);
+                }
+                answer
+            }
+        }
     }
 
     /// Counts a publish whose answer came later.

@@ -60,17 +60,18 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the command line's own answer: where to go"
-)]
+/// Says where to go. Nobody may be reading it any more.
 fn announce(addr: std::net::SocketAddr, tls: bool) {
+    use std::io::Write as _;
+
     let s = if tls { "s" } else { "" };
-    println!(
-        "micro-socket {} listens on {addr}",
-        env!("CARGO_PKG_VERSION")
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!(
+        "micro-socket {version} listens on {addr}\n  \
+           playground  http{s}://{addr}/docs\n  \
+           WebSocket   ws{s}://{addr}/ws  and  ws{s}://{addr}/ws/sub/{{topic}}\n  \
+           HTTP API    http{s}://{addr}/openapi\n"
     );
-    println!("  playground  http{s}://{addr}/docs");
-    println!("  WebSocket   ws{s}://{addr}/ws  and  ws{s}://{addr}/ws/sub/{{topic}}");
-    println!("  HTTP API    http{s}://{addr}/openapi");
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
 }

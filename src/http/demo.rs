@@ -80,10 +80,9 @@ pub(super) async fn publish(
         payload: &payload,
         sig: None,
     };
-    let published = state
-        .gateway
-        .publish(state.gateway.now(), &principal, publication)?
-        .await?;
+    let gateway = &state.gateway;
+    let answer = gateway.publish(gateway.now(), &principal, publication)?;
+    let published = gateway.published_when(answer).await?;
     let mut response = Json(DemoPublished {
         ok: true,
         topic: topic.as_str().to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::spawn_local;
 
 use crate::auth::{Action, Checking, Principal};
+use crate::backbone::Durability;
 use crate::protocol::{CloseCode, Refusal, Topic};
 use crate::session::{Identity, Input};
 
@@ -54,6 +55,10 @@ impl Shard {
             expires_at_ms: principal
                 .expires_unix_ms
                 .map(|at| now.mono_ms().saturating_add(at.saturating_sub(now.unix_ms))),
+            durability: match self.gateway.durability() {
+                interval @ Durability::SyncedEvery(_) => Some(interval.to_string()),
+                Durability::Process | Durability::Synced => None,
+            },
             denied: self.denied(state, key, &principal),
         };
         if let Some(connection) = state.get(key) {
