@@ -1,6 +1,7 @@
-//! The command line: `micro-socket [serve]`, `micro-socket check-config`, `--help`, `--version`.
+//! The command line: `micro-socket [serve]`, `micro-socket check-config`, `micro-socket verify URL`,
+//! `--help`, `--version`.
 //!
-//! Uses: protocol.
+//! Uses: protocol, verify.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,8 +10,9 @@ use std::{fs, io};
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{RawSettings, Settings};
+use super::{RawSettings, Settings, verify};
 use crate::protocol::reference::SETTINGS;
+use crate::verify::Request;
 
 /// Headings of the help, each with the setting it stands above.
 const HEADINGS: &[(&str, &str)] = &[
@@ -23,7 +25,21 @@ const HEADINGS: &[(&str, &str)] = &[
     ("drain-timeout", "Running"),
 ];
 
-/// The command line asks for no gateway: help, a version, checked settings, or problems.
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A gateway.
+    Serve(Box<Settings>),
+    /// Evidence from a running one.
+    Verify {
+        /// Of which, and how.
+        request: Request,
+        /// Whether the report is wanted as JSON.
+        json: bool,
+    },
+}
+
+/// The command line asks for nothing that runs: help, a version, checked settings, or problems.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exit {
     /// For standard output.
@@ -63,8 +79,8 @@ impl Exit {
 /// Reads the process's arguments, environment and settings file.
 ///
 /// # Errors
-/// [`Exit`] when there is nothing to serve; the caller prints it and ends with its code.
-pub fn parse() -> Result<Settings, Exit> {
+/// [`Exit`] when there is nothing to run; the caller prints it and ends with its code.
+pub fn parse() -> Result<Task, Exit> {
     interpret(
         std::env::args_os(),
         &|name| std::env::var(name).ok(),
@@ -77,7 +93,7 @@ pub(super) fn interpret(
     args: impl IntoIterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<String>,
     read: &dyn Fn(&Path) -> io::Result<String>,
-) -> Result<Settings, Exit> {
+) -> Result<Task, Exit> {
     let matches = command().try_get_matches_from(args).map_err(|error| {
         let (text, code) = (error.render().to_string(), error.exit_code());
         let (output, errors) = if error.use_stderr() {
@@ -91,11 +107,15 @@ pub(super) fn interpret(
             code: u8::try_from(code).unwrap_or(2),
         }
     })?;
+    if let Some((verify::NAME, arguments)) = matches.subcommand() {
+        let (request, json) = verify::read(arguments).map_err(|why| Exit::problems(&[why]))?;
+        return Ok(Task::Verify { request, json });
+    }
     let settings = gather(&matches, env, read)
         .and_then(|raw| Settings::resolve(&raw, env("LEPTOS_SITE_ADDR").as_deref()))
         .map_err(|problems| Exit::problems(&problems))?;
     if matches.subcommand_name() != Some("check-config") {
-        return Ok(settings);
+        return Ok(Task::Serve(Box::new(settings)));
     }
     let warnings = settings.warnings();
     Err(Exit {
@@ -165,6 +185,9 @@ fn command() -> Command {
             }
         })
         .collect();
+    // Nothing of a gateway's own settings matters to another one.
+    let hidden = |arg: &Arg| arg.clone().global(false).hide(true);
+    let verify = verify::command().args(args.iter().map(hidden));
     Command::new("micro-socket")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
@@ -181,6 +204,7 @@ fn command() -> Command {
                 "Prints the settings in effect as TOML, or the problems, and ends with 0 or 2",
             ),
         )
+        .subcommand(verify)
         .args(args)
 }
 

@@ -4,19 +4,20 @@
 //! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
 //! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
 //!
-//! Uses: protocol.
+//! Uses: protocol, verify.
 
 mod cli;
 mod origins;
 mod raw;
 mod units;
+mod verify;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-pub use cli::{Exit, parse};
+pub use cli::{Exit, Task, parse};
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
 

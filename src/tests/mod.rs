@@ -27,3 +27,4 @@ mod rfc6455;
 mod setup;
 mod slow_consumer;
 mod subsocket;
+mod verify;
