@@ -15,6 +15,7 @@
 //! * [`http`]: every route on one screen, and what answers it.
 //! * [`server`]: all of it started, drained and stopped.
 //! * [`client`]: the Rust client, native and in the browser.
+//! * [`verify`]: evidence of the seven promises from a live gateway, as a client sees it.
 //! * [`app`]: the page at `/docs`.
 //!
 //! One `publish` frame: a shard of [`transport`] reads it, [`websocket`] unmasks it, [`protocol`]
@@ -55,6 +56,8 @@ pub mod slo;
 pub mod telemetry;
 #[cfg(feature = "ssr")]
 pub mod transport;
+#[cfg(feature = "ssr")]
+pub mod verify;
 #[cfg(feature = "ssr")]
 pub mod websocket;
 

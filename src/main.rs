@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use micro_socket::config::{self, Settings};
+use micro_socket::config::{self, Settings, Task};
 use micro_socket::server::Server;
 use micro_socket::telemetry;
+use micro_socket::verify;
 
 fn main() -> ExitCode {
     let settings = match config::parse() {
-        Ok(settings) => settings,
+        Ok(Task::Serve(settings)) => settings,
+        Ok(Task::Verify { request, json }) => return verify(&request, json),
         Err(exit) => return exit.print(),
     };
     telemetry::init(&settings);
@@ -25,6 +27,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is the command's answer")]
+fn verify(request: &verify::Request, json: bool) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let report = match runtime.map(|runtime| runtime.block_on(verify::run(request))) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("micro-socket: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
+    }
+    ExitCode::from(u8::from(!report.ok))
 }
 
 async fn serve(settings: &Settings) -> std::io::Result<()> {

@@ -110,7 +110,7 @@ impl Message {
     }
 
     /// The place of the message before it.
-    pub(super) fn previous(&self) -> SeqNo {
+    pub(crate) fn previous(&self) -> SeqNo {
         self.prev_seq
             .unwrap_or_else(|| self.seq_no.saturating_sub(1))
     }
@@ -132,7 +132,7 @@ impl From<MessageFrame<'_>> for Message {
 }
 
 /// A frame of the gateway as the event that it is.
-pub(super) fn from_frame(frame: ServerMessage<'_>) -> Event {
+pub(crate) fn from_frame(frame: ServerMessage<'_>) -> Event {
     match frame {
         ServerMessage::Ready(ready) => Event::Ready(own_ready(ready)),
         ServerMessage::Subscribed(subscribed) => Event::Subscribed(own_subscribed(subscribed)),
@@ -156,7 +156,7 @@ fn own_ready(ready: Ready<'_>) -> Ready<'static> {
         user_id: own(ready.user_id),
         resumed: ready.resumed,
         expires_in: ready.expires_in,
-        durability: ready.durability.map(|text| text.into_owned().into()),
+        durability: ready.durability.map(own),
     }
 }
 

@@ -70,6 +70,8 @@ use futures_util::Stream;
 use crate::protocol::ErrorFrame;
 
 pub use backoff::Backoff;
+#[cfg(feature = "ssr")]
+pub(crate) use event::from_frame;
 pub use event::{Event, Message};
 pub use handle::{Handle, PublishError, Publishing, SendError};
 pub use options::{Options, Qos};

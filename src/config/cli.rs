@@ -1,7 +1,8 @@
 //! The command line: `micro-socket [serve]`, `micro-socket check-config`, `micro-socket token`,
+//! `micro-socket verify URL`,
 //! `--help`, `--version`.
 //!
-//! Uses: protocol.
+//! Uses: protocol, verify.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,8 +11,9 @@ use std::{fs, io};
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{RawSettings, Settings, token};
+use super::{RawSettings, Settings, token, verify};
 use crate::protocol::reference::SETTINGS;
+use crate::verify::Request;
 
 /// Headings of the help, each with the setting it stands above.
 const HEADINGS: &[(&str, &str)] = &[
@@ -24,7 +26,21 @@ const HEADINGS: &[(&str, &str)] = &[
     ("slo-target", "Running"),
 ];
 
-/// The command line asks for no gateway: help, a version, checked settings, or problems.
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A gateway.
+    Serve(Box<Settings>),
+    /// Evidence from a running one.
+    Verify {
+        /// Of which, and how.
+        request: Request,
+        /// Whether the report is wanted as JSON.
+        json: bool,
+    },
+}
+
+/// The command line asks for nothing that runs: help, a version, checked settings, or problems.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exit {
     /// For standard output.
@@ -64,8 +80,8 @@ impl Exit {
 /// Reads the process's arguments, environment and settings file.
 ///
 /// # Errors
-/// [`Exit`] when there is nothing to serve; the caller prints it and ends with its code.
-pub fn parse() -> Result<Settings, Exit> {
+/// [`Exit`] when there is nothing to run; the caller prints it and ends with its code.
+pub fn parse() -> Result<Task, Exit> {
     interpret(
         std::env::args_os(),
         &|name| std::env::var(name).ok(),
@@ -78,7 +94,7 @@ pub(super) fn interpret(
     args: impl IntoIterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<String>,
     read: &dyn Fn(&Path) -> io::Result<String>,
-) -> Result<Settings, Exit> {
+) -> Result<Task, Exit> {
     let matches = command().try_get_matches_from(args).map_err(|error| {
         let (text, code) = (error.render().to_string(), error.exit_code());
         let (output, errors) = if error.use_stderr() {
@@ -92,13 +108,17 @@ pub(super) fn interpret(
             code: u8::try_from(code).unwrap_or(2),
         }
     })?;
+    if let Some((verify::NAME, arguments)) = matches.subcommand() {
+        let (request, json) = verify::read(arguments).map_err(|why| Exit::problems(&[why]))?;
+        return Ok(Task::Verify { request, json });
+    }
     let settings = gather(&matches, env, read)
         .and_then(|raw| Settings::resolve(&raw, env("LEPTOS_SITE_ADDR").as_deref()))
         .map_err(|problems| Exit::problems(&problems))?;
     match matches.subcommand() {
         Some(("check-config", _)) => {}
         Some((token::NAME, arguments)) => return Err(token::exit(&settings, arguments)),
-        _ => return Ok(settings),
+        _ => return Ok(Task::Serve(Box::new(settings))),
     }
     let warnings = settings.warnings();
     Err(Exit {
@@ -173,6 +193,9 @@ fn command() -> Command {
             }
         })
         .collect();
+    // Nothing of a gateway's own settings matters to another one.
+    let hidden = |arg: &Arg| arg.clone().global(false).hide(true);
+    let verify = verify::command().args(args.iter().map(hidden));
     Command::new("micro-socket")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
@@ -190,6 +213,7 @@ fn command() -> Command {
             ),
         )
         .subcommand(token::command())
+        .subcommand(verify)
         .args(args)
 }
 

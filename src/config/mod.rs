@@ -4,7 +4,7 @@
 //! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
 //! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
 //!
-//! Uses: protocol, auth, slo.
+//! Uses: protocol, auth, slo, verify.
 
 mod cli;
 mod origins;
@@ -12,6 +12,7 @@ mod raw;
 mod token;
 mod trust;
 mod units;
+mod verify;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cli::{Exit, parse};
+pub use cli::{Exit, Task, parse};
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
 

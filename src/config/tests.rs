@@ -7,6 +7,13 @@ use super::*;
 /// Runs the command line with an environment and one file, `gateway.toml` or
 /// `key.pem`.
 pub(super) fn run(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Settings, Exit> {
+    match task(args, env, file)? {
+        Task::Serve(settings) => Ok(*settings),
+        other @ Task::Verify { .. } => panic!("{other:?}"),
+    }
+}
+
+fn task(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Task, Exit> {
     interpret(
         std::iter::once("micro-socket")
             .chain(args.iter().copied())
@@ -271,4 +278,19 @@ fn open_demo_auth_is_warned_about() {
     assert_eq!(open.warnings().len(), 1);
     let small = run(&["--send-queue-bytes=4KiB"], &[], "").unwrap();
     assert!(small.warnings()[0].contains("send-queue-bytes"));
+}
+
+#[test]
+fn verify_needs_a_gateway_and_no_settings() {
+    let args = ["verify", "a.example", "--json", "--timeout", "5s"];
+    let Ok(Task::Verify { request, json }) = task(&args, &[("MICRO_SOCKET_AUTH", "nonsense")], "")
+    else {
+        panic!("not to be verified");
+    };
+    assert_eq!((request.url.as_str(), json), ("a.example", true));
+    assert_eq!(request.timeout, std::time::Duration::from_secs(5));
+    assert!(problems(&["verify", "a.example", "--timeout", "5"]).contains("--timeout"));
+    assert!(problems(&["verify"]).contains("<URL>"));
+    let help = run(&["verify", "--help"], &[], "").unwrap_err().output;
+    assert!(help.contains("--denied-topic") && !help.contains("--backbone"));
 }

@@ -37,3 +37,4 @@ mod setup;
 mod slow_consumer;
 mod subsocket;
 mod tls;
+mod verify;

@@ -1,0 +1,81 @@
+//! I1: nothing without a token, nothing that the token does not allow.
+
+use serde_json::value::RawValue;
+
+use crate::client::Event;
+use crate::protocol::{ClientMessage, ErrorCode, Setup, Subscribe};
+
+use super::peer::{Peer, Target, publish_text, unexpected};
+use super::report::Outcome;
+
+pub(super) async fn check(
+    target: &Target,
+    denied: Option<&str>,
+) -> Result<(Outcome, String), String> {
+    let topic = target.own("access");
+    let mut stranger = target.open().await?;
+    subscribe(&mut stranger, &topic).await?;
+    expect(&mut stranger, ErrorCode::AuthRequired, "before setup").await?;
+    let mut nobody = target.open().await?;
+    set_up(&mut nobody, "").await?;
+    expect(&mut nobody, ErrorCode::AuthFailed, "for an empty token").await?;
+    match nobody.next().await? {
+        Event::Closed { code: 4001, .. } => {}
+        other => return Err(unexpected("a close with 4001", &other)),
+    }
+    let seen = "AUTH_REQUIRED before setup, AUTH_FAILED and 4001 for an empty token";
+
+    let mut anybody = target.open().await?;
+    set_up(&mut anybody, &target.own("anybody")).await?;
+    let demo = matches!(anybody.next().await?, Event::Ready(_));
+    if demo && denied.is_none() {
+        let text = format!("{seen}; denial of a topic is not testable with demo auth");
+        return Ok((Outcome::Skipped, text));
+    }
+    let mut user = target.user(&[]).await?;
+    let elsewhere = topic.replacen("verify", "verify-denied", 1);
+    let forbidden = denied.unwrap_or(&elsewhere);
+    subscribe(&mut user, forbidden).await?;
+    match user.next().await? {
+        Event::Error(error) if error.code == ErrorCode::AclDenied => {}
+        Event::Subscribed(_) if denied.is_none() => {
+            let text = format!("{seen}; the token allows what was tried: see --denied-topic");
+            return Ok((Outcome::Skipped, text));
+        }
+        other => return Err(format!("subscribe: {}", unexpected("ACL_DENIED", &other))),
+    }
+    let publish = publish_text(forbidden, &topic, RawValue::NULL, None);
+    user.send_all([publish]).await?;
+    expect(&mut user, ErrorCode::AclDenied, "for publish").await?;
+    let text = format!("{seen}; ACL_DENIED for subscribe and publish of a denied topic");
+    Ok((Outcome::Pass, text))
+}
+
+async fn set_up(peer: &mut Peer, token: &str) -> Result<(), String> {
+    let setup = Setup {
+        token: token.into(),
+        topics: Vec::new(),
+        qos: None,
+    };
+    peer.send(&ClientMessage::Setup(setup)).await
+}
+
+async fn subscribe(peer: &mut Peer, topic: &str) -> Result<(), String> {
+    peer.send(&ClientMessage::Subscribe(Subscribe {
+        topic: topic.into(),
+        last_seq: None,
+        epoch: None,
+        qos: None,
+    }))
+    .await
+}
+
+async fn expect(peer: &mut Peer, code: ErrorCode, when: &str) -> Result<(), String> {
+    match peer.next().await? {
+        Event::Error(error) if error.code == code => Ok(()),
+        other => {
+            let code = code.as_str();
+            Err(format!("no {code} {when}: {}", unexpected(code, &other)))
+        }
+    }
+}
