@@ -266,8 +266,8 @@ impl Settings {
             "auth" => self.auth.as_str().to_owned(),
             "jwt-secret" | "jwt-public-key" | "jwks-url" | "jwt-issuer" | "jwt-audience"
             | "jwt-leeway" => return trust::text(self.trust.as_ref(), name),
-            "tls-cert" => path(self.tls.as_ref().map(|tls| &tls.cert)),
-            "tls-key" => path(self.tls.as_ref().map(|tls| &tls.key)),
+            "tls-cert" => self.tls.as_ref()?.cert.display().to_string(),
+            "tls-key" => self.tls.as_ref()?.key.display().to_string(),
             "allowed-origins" => self.allowed_origins.text(),
             "demo-endpoints" => self.demo_endpoints.to_string(),
             "max-message-bytes" => format_size(self.max_message_bytes),
@@ -295,10 +295,6 @@ impl Settings {
             _ => return None,
         })
     }
-}
-
-fn path(path: Option<&PathBuf>) -> String {
-    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 }
 
 #[cfg(test)]
