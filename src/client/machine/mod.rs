@@ -5,13 +5,14 @@
 //! Duty of the caller: after each [`Machine::handle`] drain [`Machine::poll_output`], then wait
 //! for the next input or for [`Machine::deadline`], whichever comes first.
 
+mod setup;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::protocol::message::{ClientAck, TokenOnly, TopicOnly};
 use crate::protocol::{
-    ClientMessage, ErrorCode, ErrorFrame, Ready, Resume, ServerMessage, Setup, Subscribe,
-    decode_server, encode_client,
+    ClientMessage, ErrorCode, ErrorFrame, ServerMessage, Subscribe, decode_server, encode_client,
 };
 
 use super::backoff::Attempts;
@@ -33,9 +34,6 @@ const IDLE: Duration = Duration::from_secs(25);
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an ack may wait for more messages to acknowledge with it.
 const ACK_DELAY: Duration = Duration::from_millis(200);
-/// A longer `resume` might be more than the gateway takes in (64 KiB unless it is set otherwise):
-/// then each topic is asked for in a frame of its own.
-const MAX_RESUME_BYTES: usize = 48 << 10;
 /// The pause before a topic is asked for again that could not be subscribed for the moment.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
 
@@ -152,59 +150,6 @@ impl<T> Machine<T> {
         self.outputs.push_back(Output::Connect);
     }
 
-    fn opened(&mut self, now: Duration) {
-        if self.link != Link::Opening {
-            return;
-        }
-        self.tell(Event::Opened);
-        if self.options.manual {
-            self.link = Link::Ready { since: now };
-            self.link_deadline = None;
-            return;
-        }
-        self.link = Link::SettingUp;
-        self.link_deadline = Some(now + SETUP_TIMEOUT);
-        match self.resume_text() {
-            Some(text) => {
-                self.resuming = true;
-                self.send_text(text);
-            }
-            None => self.set_up(),
-        }
-    }
-
-    /// `resume` from the own positions, if there is a session and it fits.
-    fn resume_text(&self) -> Option<String> {
-        let positions = || self.topics.positions();
-        let known = positions().filter(|(_, reached)| !reached.epoch.is_empty());
-        let text = encode_client(&ClientMessage::Resume(Resume {
-            token: self.options.token.expose().into(),
-            session_id: self.session.as_deref()?.into(),
-            last_seq_per_topic: positions()
-                .map(|(topic, reached)| (topic.into(), reached.seq_no))
-                .collect(),
-            epochs: known
-                .map(|(topic, reached)| (topic.into(), reached.epoch.as_str().into()))
-                .collect(),
-        }));
-        Some(text).filter(|text| text.len() <= MAX_RESUME_BYTES)
-    }
-
-    fn set_up(&mut self) {
-        let topics = std::mem::take(&mut self.first_topics);
-        for topic in &topics {
-            if let Some(state) = self.topics.get_mut(topic) {
-                state.ask();
-            }
-        }
-        let token = self.options.token.clone();
-        self.send(&ClientMessage::Setup(Setup {
-            token: token.expose().into(),
-            topics: topics.into_iter().map(Into::into).collect(),
-            qos: (self.options.qos == Qos::One).then(|| Qos::One.number()),
-        }));
-    }
-
     fn text(&mut self, now: Duration, text: &str) {
         if self.options.trace {
             self.tell(Event::Received(text.to_owned()));
@@ -261,52 +206,6 @@ impl<T> Machine<T> {
             self.pinged = false;
             self.link_deadline = Some(now + IDLE);
         }
-    }
-
-    fn ready(&mut self, now: Duration, ready: Ready<'static>) {
-        self.session = Some(ready.session_id.clone().into_owned());
-        self.tell(Event::Ready(ready));
-        if self.link != Link::SettingUp {
-            return; // the answer to `refresh`
-        }
-        self.link = Link::Ready { since: now };
-        self.resuming = false;
-        self.own_pings = 0;
-        self.alive(now);
-        // What was left meanwhile: the session, or the URL, may have it still.
-        for topic in self.topics.leaving() {
-            self.send(&ClientMessage::Unsubscribe(TopicOnly {
-                topic: topic.into(),
-            }));
-        }
-        self.ask_for_topics();
-        self.acknowledge();
-        for text in self.publishes.texts() {
-            self.send_text(text);
-        }
-    }
-
-    /// Asks for every topic that this connection does not have yet, from its own position.
-    fn ask_for_topics(&mut self) {
-        self.topics_deadline = None;
-        for topic in self.topics.unasked() {
-            self.ask_for(&topic);
-        }
-    }
-
-    fn ask_for(&mut self, topic: &str) {
-        let Some(state) = self.topics.get_mut(topic) else {
-            return;
-        };
-        let qos = state.wire_qos();
-        let position = state.ask().cloned();
-        let (epoch, last_seq) = position.map(|p| (p.epoch, p.seq_no)).unzip();
-        self.send(&ClientMessage::Subscribe(Subscribe {
-            topic: topic.into(),
-            last_seq,
-            epoch: epoch.filter(|e| !e.is_empty()).map(Into::into),
-            qos,
-        }));
     }
 
     fn taken(&mut self, now: Duration, topic: &str, receipt: &Receipt) {
@@ -551,10 +450,8 @@ impl<T> Machine<T> {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;
 
 #[cfg(test)]
 #[cfg(not(target_arch = "wasm32"))]
-#[path = "machine_properties.rs"]
 mod properties;

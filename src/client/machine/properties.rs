@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::decode_client;
+use crate::protocol::{Resume, decode_client};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
