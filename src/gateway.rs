@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use crate::auth::{Action, Authenticator, Principal};
+use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
     Answer, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
@@ -31,6 +31,7 @@ impl From<Unavailable> for Refusal {
 pub struct Gateway {
     started: Instant,
     authenticator: Authenticator,
+    revoked: Mutex<Revoked>,
     backbone: Handle,
     sessions: Arc<dyn Sessions>,
     live: LiveSessions,
@@ -61,6 +62,7 @@ impl Gateway {
         Self {
             started: Instant::now(),
             authenticator,
+            revoked: Mutex::default(),
             backbone,
             sessions,
             live: LiveSessions::default(),
@@ -132,11 +134,44 @@ impl Gateway {
     }
 
     /// Who is this?
-    ///
-    /// # Errors
-    /// A refusal with the reason.
-    pub fn authenticate(&self, token: &str) -> Result<Principal, Refusal> {
-        self.authenticator.authenticate(token)
+    pub fn authenticate(self: &Arc<Self>, token: &str) -> Checking {
+        match self.authenticator.authenticate(self.now().unix_ms, token) {
+            Checking::Done(answer) => Checking::Done(answer.and_then(|who| self.unrevoked(who))),
+            Checking::Waiting(answer) => {
+                let gateway = self.clone();
+                Checking::Waiting(Box::pin(async move { gateway.unrevoked(answer.await?) }))
+            }
+        }
+    }
+
+    fn unrevoked(&self, principal: Principal) -> Result<Principal, Refusal> {
+        if self.revoked.lock().refuses(&principal) {
+            let text = "the token was revoked; get a new one";
+            return Err(Refusal::new(ErrorCode::AuthFailed, text));
+        }
+        Ok(principal)
+    }
+
+    /// Refuses the user's tokens issued until now, and the token of this id, from now on. With demo
+    /// auth there is nothing to refuse: the token is only a name, and nothing says when it was given.
+    pub fn revoke(&self, user: Option<&str>, token_id: Option<&str>) {
+        if self.is_demo() {
+            return;
+        }
+        let now_ms = self.now().unix_ms;
+        let mut revoked = self.revoked.lock();
+        if let Some(user) = user {
+            revoked.user(now_ms, user);
+        }
+        if let Some(id) = token_id {
+            revoked.token(now_ms, id);
+        }
+    }
+
+    /// Whether any token is that user.
+    #[must_use]
+    pub const fn is_demo(&self) -> bool {
+        matches!(self.authenticator, Authenticator::Demo)
     }
 
     /// Whether the principal may do this now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::receipts::Receipt;
 use crate::protocol::{
     DecodeError, ErrorFrame, MessageFrame, PublishAck, Ready, SeqNo, ServerMessage, Subscribed,
 };
@@ -16,7 +17,8 @@ use crate::protocol::{
 pub enum Event {
     /// The WebSocket is open. Nothing is set up yet.
     Opened,
-    /// The gateway accepted `setup`. Comes again after each reconnect.
+    /// The gateway accepted `setup`, or goes on with the session (`resumed`). Comes again after
+    /// each reconnect.
     Ready(Ready<'static>),
     /// A topic is subscribed. After a reconnect `recovered` says whether everything missed
     /// follows; `Some(false)` means that messages up to `seq_no` are lost to this program.
@@ -94,6 +96,8 @@ pub struct Message {
     pub sig: Option<String>,
     /// The payload that was published, byte for byte.
     pub data: Box<RawValue>,
+    /// With qos 1: what says that the program took it.
+    pub(super) receipt: Option<Receipt>,
 }
 
 impl Message {
@@ -122,6 +126,7 @@ impl From<MessageFrame<'_>> for Message {
             ts: frame.ts,
             sig: frame.sig.map(Cow::into_owned),
             data: frame.data.into_owned(),
+            receipt: None,
         }
     }
 }

@@ -15,9 +15,12 @@ use crate::protocol::{
     encode_client,
 };
 
+use super::options::Qos;
 use super::platform;
 use super::port::Command;
 use super::queue::{Queue, Refused};
+use super::receipts::Taken;
+use super::sign::SigningKey;
 
 /// Where a publish's answer goes.
 pub(super) type Answer = oneshot::Sender<Result<PublishAck<'static>, PublishError>>;
@@ -26,6 +29,10 @@ pub(super) type Answer = oneshot::Sender<Result<PublishAck<'static>, PublishErro
 pub(super) struct Shared {
     /// What programs ask for and the driver has not taken yet.
     pub(super) commands: Queue<Command<Answer>>,
+    /// Signs each publish.
+    pub(super) signing_key: Option<SigningKey>,
+    /// What the program took from its stream.
+    pub(super) taken: Taken,
     /// Whether the WebSocket is open now.
     pub(super) open: AtomicBool,
 }
@@ -76,11 +83,13 @@ impl Handle {
         MessageId::check(message_id)?;
         let payload: Box<RawValue> =
             to_raw_value(payload).map_err(|e| PublishError::Payload(e.to_string()))?;
+        let key = self.shared.signing_key.as_ref();
+        let sig = key.map(|key| key.sign(topic, message_id, payload.get()));
         let text = encode_client(&ClientMessage::Publish(Publish {
             topic: topic.into(),
             message_id: message_id.into(),
             payload: &payload,
-            sig: None,
+            sig: sig.map(Into::into),
         }));
         let bytes = text.len();
         let message_id = message_id.to_owned();
@@ -100,8 +109,21 @@ impl Handle {
     /// # Errors
     /// [`SendError`] when it cannot be asked for.
     pub fn subscribe(&self, topic: &str) -> Result<(), SendError> {
+        self.ask_for(topic, None)
+    }
+
+    /// As [`subscribe`](Self::subscribe), with a quality of service of its own; also changes that
+    /// of a topic that is subscribed, without loss or double.
+    ///
+    /// # Errors
+    /// [`SendError`] when it cannot be asked for.
+    pub fn subscribe_with_qos(&self, topic: &str, qos: Qos) -> Result<(), SendError> {
+        self.ask_for(topic, Some(qos))
+    }
+
+    fn ask_for(&self, topic: &str, qos: Option<Qos>) -> Result<(), SendError> {
         Topic::check(topic)?;
-        self.push(Command::Subscribe(topic.to_owned()), topic.len())
+        self.push(Command::Subscribe(topic.to_owned(), qos), topic.len())
     }
 
     /// Stops receiving a topic: no message of it comes after this is taken up.

@@ -8,18 +8,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::protocol::message::{TokenOnly, TopicOnly};
+use crate::protocol::message::{ClientAck, TokenOnly, TopicOnly};
 use crate::protocol::{
-    ClientMessage, ErrorCode, ErrorFrame, Ready, ServerMessage, Setup, Subscribe, decode_server,
-    encode_client,
+    ClientMessage, ErrorCode, ErrorFrame, Ready, Resume, ServerMessage, Setup, Subscribe,
+    decode_server, encode_client,
 };
 
 use super::backoff::Attempts;
 use super::event::{self, Event};
 use super::handle::PublishError;
-use super::options::Options;
+use super::options::{Options, Qos};
 use super::port::{Command, Ending, Input, Output};
 use super::publishes::Publishes;
+use super::receipts::{Due, Receipt};
 use super::topics::Topics;
 
 /// How long opening the WebSocket, and then `setup`, may take.
@@ -30,6 +31,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(25);
 /// How long the answer to that may take.
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an ack may wait for more messages to acknowledge with it.
+const ACK_DELAY: Duration = Duration::from_millis(200);
+/// A longer `resume` might be more than the gateway takes in (64 KiB unless it is set otherwise):
+/// then each topic is asked for in a frame of its own.
+const MAX_RESUME_BYTES: usize = 48 << 10;
 /// The pause before a topic is asked for again that could not be subscribed for the moment.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
 
@@ -53,6 +59,12 @@ pub(super) struct Machine<T> {
     link_deadline: Option<Duration>,
     /// When topics that were refused for the moment are asked for again.
     topics_deadline: Option<Duration>,
+    /// When acks that wait go out.
+    acks_deadline: Option<Duration>,
+    /// The session to go on with.
+    session: Option<String>,
+    /// Whether the answer to `resume` is awaited.
+    resuming: bool,
     /// Whether a `ping` of ours waits for any sign of life.
     pinged: bool,
     /// Pings of ours whose `pong` has not come.
@@ -69,12 +81,15 @@ impl<T> Machine<T> {
     /// A machine that wants to connect at `now`.
     pub(super) fn new(now: Duration, mut options: Options) -> Self {
         let first_topics = std::mem::take(&mut options.topics);
-        let topics = first_topics.iter().cloned().collect();
+        let topics = Topics::new(first_topics.iter().cloned(), options.qos);
         let mut machine = Self {
             options,
             link: Link::Opening,
             link_deadline: None,
             topics_deadline: None,
+            acks_deadline: None,
+            session: None,
+            resuming: false,
             pinged: false,
             own_pings: 0,
             attempts: Attempts::default(),
@@ -94,10 +109,8 @@ impl<T> Machine<T> {
 
     /// When [`Input::Tick`] is due.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        match (self.link_deadline, self.topics_deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.link_deadline, self.topics_deadline, self.acks_deadline];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Takes in what happened.
@@ -107,6 +120,7 @@ impl<T> Machine<T> {
             Input::Text(text) => self.text(now, text),
             Input::Binary(bytes) => self.tell(Event::Binary(bytes)),
             Input::Closed { ending, random } => self.closed(now, ending, random),
+            Input::Taken { topic, receipt } => self.taken(now, &topic, &receipt),
             Input::Command(command) => self.command(now, command),
             Input::Tick => self.tick(now),
             Input::Abandoned => self.close(now, 1000, String::new()),
@@ -150,6 +164,33 @@ impl<T> Machine<T> {
         }
         self.link = Link::SettingUp;
         self.link_deadline = Some(now + SETUP_TIMEOUT);
+        match self.resume_text() {
+            Some(text) => {
+                self.resuming = true;
+                self.send_text(text);
+            }
+            None => self.set_up(),
+        }
+    }
+
+    /// `resume` from the own positions, if there is a session and it fits.
+    fn resume_text(&self) -> Option<String> {
+        let positions = || self.topics.positions();
+        let known = positions().filter(|(_, reached)| !reached.epoch.is_empty());
+        let text = encode_client(&ClientMessage::Resume(Resume {
+            token: self.options.token.expose().into(),
+            session_id: self.session.as_deref()?.into(),
+            last_seq_per_topic: positions()
+                .map(|(topic, reached)| (topic.into(), reached.seq_no))
+                .collect(),
+            epochs: known
+                .map(|(topic, reached)| (topic.into(), reached.epoch.as_str().into()))
+                .collect(),
+        }));
+        Some(text).filter(|text| text.len() <= MAX_RESUME_BYTES)
+    }
+
+    fn set_up(&mut self) {
         let topics = std::mem::take(&mut self.first_topics);
         for topic in &topics {
             if let Some(state) = self.topics.get_mut(topic) {
@@ -160,7 +201,7 @@ impl<T> Machine<T> {
         self.send(&ClientMessage::Setup(Setup {
             token: token.expose().into(),
             topics: topics.into_iter().map(Into::into).collect(),
-            qos: None,
+            qos: (self.options.qos == Qos::One).then(|| Qos::One.number()),
         }));
     }
 
@@ -223,14 +264,23 @@ impl<T> Machine<T> {
     }
 
     fn ready(&mut self, now: Duration, ready: Ready<'static>) {
+        self.session = Some(ready.session_id.clone().into_owned());
         self.tell(Event::Ready(ready));
         if self.link != Link::SettingUp {
             return; // the answer to `refresh`
         }
         self.link = Link::Ready { since: now };
+        self.resuming = false;
         self.own_pings = 0;
         self.alive(now);
+        // What was left meanwhile: the session, or the URL, may have it still.
+        for topic in self.topics.leaving() {
+            self.send(&ClientMessage::Unsubscribe(TopicOnly {
+                topic: topic.into(),
+            }));
+        }
         self.ask_for_topics();
+        self.acknowledge();
         for text in self.publishes.texts() {
             self.send_text(text);
         }
@@ -248,17 +298,48 @@ impl<T> Machine<T> {
         let Some(state) = self.topics.get_mut(topic) else {
             return;
         };
+        let qos = state.wire_qos();
         let position = state.ask().cloned();
         let (epoch, last_seq) = position.map(|p| (p.epoch, p.seq_no)).unzip();
         self.send(&ClientMessage::Subscribe(Subscribe {
             topic: topic.into(),
             last_seq,
             epoch: epoch.filter(|e| !e.is_empty()).map(Into::into),
-            qos: None,
+            qos,
         }));
     }
 
+    fn taken(&mut self, now: Duration, topic: &str, receipt: &Receipt) {
+        match self.topics.taken(topic, receipt) {
+            Due::Now => self.acknowledge(),
+            Due::Soon => {
+                self.acks_deadline.get_or_insert(now + ACK_DELAY);
+            }
+            Due::Never => {}
+        }
+    }
+
+    /// Sends the acks that wait.
+    fn acknowledge(&mut self) {
+        self.acks_deadline = None;
+        if !self.is_ready() {
+            return; // with `ready`
+        }
+        for (topic, seq_no) in self.topics.acks() {
+            self.send(&ClientMessage::Ack(ClientAck {
+                topic: topic.into(),
+                seq_no,
+            }));
+        }
+    }
+
     fn refused(&mut self, now: Duration, error: ErrorFrame<'static>) {
+        if self.resuming && error.code == ErrorCode::SessionExpired {
+            // The same socket does without the session; `ready` will say that it is a new one.
+            self.resuming = false;
+            self.session = None;
+            return self.set_up();
+        }
         if let Some(id) = &error.message_id
             && let Some(to) = self.publishes.take(id)
         {
@@ -277,7 +358,16 @@ impl<T> Machine<T> {
                 self.topics.remove(topic);
             }
         }
+        let retry = self.link == Link::SettingUp
+            && error.retryable
+            && error.topic.is_none()
+            && error.message_id.is_none();
         self.tell(Event::Error(error));
+        if retry {
+            // The gateway waits for another `setup`, but not long: better to come back later.
+            let abort = Output::Abort("the gateway cannot set up a socket now");
+            self.outputs.push_back(abort);
+        }
     }
 
     fn command(&mut self, now: Duration, command: Command<T>) {
@@ -287,7 +377,7 @@ impl<T> Machine<T> {
                 text,
                 answer,
             } => self.publish(message_id, text, answer),
-            Command::Subscribe(topic) => self.subscribe(topic),
+            Command::Subscribe(topic, qos) => self.subscribe(topic, qos),
             Command::Unsubscribe(topic) => self.unsubscribe(topic),
             Command::Refresh(token) => {
                 self.options.token = token;
@@ -325,34 +415,38 @@ impl<T> Machine<T> {
         }
     }
 
-    fn subscribe(&mut self, topic: String) {
+    fn subscribe(&mut self, topic: String, qos: Option<Qos>) {
         if self.options.manual {
             if self.is_ready() {
                 self.send(&ClientMessage::Subscribe(Subscribe {
                     topic: topic.into(),
                     last_seq: None,
                     epoch: None,
-                    qos: None,
+                    qos: qos.map(Qos::number),
                 }));
             }
             return;
         }
-        if self.topics.want(&topic) && self.is_ready() {
+        let qos = qos.unwrap_or(self.options.qos);
+        if self.topics.want(&topic, qos, self.is_ready()) && self.is_ready() {
             self.ask_for(&topic);
         }
     }
 
     fn unsubscribe(&mut self, topic: String) {
         self.first_topics.retain(|t| *t != topic);
-        if self.is_ready() || self.link == Link::SettingUp {
+        let never_asked = self.link == Link::Opening && self.session.is_none();
+        if self.is_ready() {
             if let Some(state) = self.topics.get_mut(&topic) {
                 state.leave();
             }
             self.send(&ClientMessage::Unsubscribe(TopicOnly {
                 topic: topic.into(),
             }));
-        } else if self.topics.remove(&topic) {
+        } else if never_asked && self.topics.remove(&topic) {
             self.tell(Event::Unsubscribed { topic });
+        } else if let Some(state) = self.topics.get_mut(&topic) {
+            state.leave(); // the gateway is told with `ready`
         }
     }
 
@@ -375,6 +469,7 @@ impl<T> Machine<T> {
                     .push_back(Output::Abort("closed before it was open"));
             }
             Link::SettingUp | Link::Ready { .. } => {
+                self.acknowledge();
                 self.link = Link::Closing;
                 self.link_deadline = Some(now + CLOSE_TIMEOUT);
                 self.topics_deadline = None;
@@ -389,6 +484,9 @@ impl<T> Machine<T> {
             if self.is_ready() {
                 self.ask_for_topics();
             }
+        }
+        if self.acks_deadline.is_some_and(|at| at <= now) {
+            self.acknowledge();
         }
         if self.link_deadline.is_none_or(|at| at > now) {
             return;
@@ -421,6 +519,8 @@ impl<T> Machine<T> {
             _ => Duration::ZERO,
         };
         self.topics_deadline = None;
+        self.acks_deadline = None;
+        self.resuming = false;
         self.topics.cut();
         let reconnect_in = match self.options.reconnect {
             Some(backoff) if !asked_to && !self.options.manual && ending.retry => {

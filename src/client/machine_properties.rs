@@ -17,6 +17,12 @@ enum Step {
     Cut,
     /// The history up to now is forgotten.
     Trim,
+    /// The gateway forgets the session.
+    Expire,
+    /// The session is there, but has lost the topic.
+    Lose,
+    /// The program takes what it was handed.
+    Take,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +31,16 @@ struct Style {
     by_url: bool,
     /// A replay repeats what was sent live on this connection.
     repeats: bool,
+    /// With client acks.
+    guarded: bool,
+}
+
+/// What the gateway keeps of the client beyond its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Nothing,
+    Session,
+    SessionWithTopic,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -33,6 +49,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (1..4_usize).prop_map(Step::Arrive),
         1 => Just(Step::Cut),
         1 => Just(Step::Trim),
+        1 => Just(Step::Expire),
+        1 => Just(Step::Lose),
+        1 => Just(Step::Take),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -47,6 +66,12 @@ struct World {
     /// Where live messages began on this connection.
     live_from: Option<u64>,
     on_the_way: VecDeque<String>,
+    kept: Kept,
+    /// What was sent on this connection, and the newest ack.
+    sent: u64,
+    acked: u64,
+    /// Handed to the program, but not taken.
+    untaken: Vec<Receipt>,
     /// What the program saw.
     seen: Option<u64>,
     may_jump: bool,
@@ -58,6 +83,9 @@ impl World {
         if !style.by_url {
             options.topics.push("t".to_owned());
         }
+        if style.guarded {
+            options.qos = Qos::One;
+        }
         let mut world = Self {
             style,
             machine: Machine::new(Duration::ZERO, options),
@@ -66,6 +94,10 @@ impl World {
             floor: 0,
             live_from: None,
             on_the_way: VecDeque::new(),
+            kept: Kept::Nothing,
+            sent: 0,
+            acked: 0,
+            untaken: Vec::new(),
             seen: None,
             may_jump: false,
         };
@@ -99,6 +131,7 @@ impl World {
     }
 
     fn send_message(&mut self, seq: u64) {
+        self.sent = self.sent.max(seq);
         self.on_the_way.push_back(format!(
             r#"{{"type":"message","topic":"t","seqNo":{seq},"messageId":"m","data":0}}"#
         ));
@@ -111,30 +144,63 @@ impl World {
                     self.subscribed("");
                     self.live_from = Some(self.head);
                 }
+                self.kept = match self.live_from {
+                    Some(_) => Kept::SessionWithTopic,
+                    None => Kept::Session,
+                };
                 self.on_the_way
                     .push_back(r#"{"type":"ready","sessionId":"s"}"#.to_owned());
             }
+            ClientMessage::Resume(resume) => self.resume(&resume),
             ClientMessage::Subscribe(subscribe) => {
-                let Some(last) = subscribe.last_seq else {
-                    return self.subscribe_at_head();
-                };
-                let until = match self.live_from {
-                    Some(live_from) if !self.style.repeats => live_from,
-                    _ => self.head,
-                };
-                if last < self.floor {
-                    self.subscribed(r#","recovered":false,"reason":"trimmed""#);
-                } else {
-                    self.subscribed(r#","recovered":true"#);
-                    for seq in last + 1..=until {
-                        self.send_message(seq);
-                    }
+                self.kept = Kept::SessionWithTopic;
+                match subscribe.last_seq {
+                    Some(last) => self.subscribe_from(last),
+                    None => self.subscribe_at_head(),
                 }
-                self.live_from.get_or_insert(self.head);
+            }
+            ClientMessage::Ack(ack) => {
+                assert!(self.style.guarded && ack.seq_no > self.acked);
+                assert!(ack.seq_no <= self.sent, "BAD_ACK {}", ack.seq_no);
+                self.acked = ack.seq_no;
             }
             ClientMessage::Ping => {}
             other => panic!("{other:?}"),
         }
+    }
+
+    fn resume(&mut self, resume: &Resume<'_>) {
+        if self.kept == Kept::Nothing {
+            let expired = r#"{"type":"error","code":"SESSION_EXPIRED","message":""}"#;
+            return self.on_the_way.push_back(expired.to_owned());
+        }
+        if self.kept == Kept::SessionWithTopic {
+            match resume.last_seq_per_topic.get("t") {
+                Some(last) => self.subscribe_from(*last),
+                // The answer to its first subscription never arrived.
+                None => self.subscribe_from(self.head),
+            }
+        } else if self.style.by_url {
+            self.subscribe_at_head();
+        }
+        self.on_the_way
+            .push_back(r#"{"type":"ready","sessionId":"s","resumed":true}"#.to_owned());
+    }
+
+    fn subscribe_from(&mut self, last: u64) {
+        let until = match self.live_from {
+            Some(live_from) if !self.style.repeats => live_from,
+            _ => self.head,
+        };
+        if last < self.floor {
+            self.subscribed(r#","recovered":false,"reason":"trimmed""#);
+        } else {
+            self.subscribed(r#","recovered":true"#);
+            for seq in last + 1..=until {
+                self.send_message(seq);
+            }
+        }
+        self.live_from.get_or_insert(self.head);
     }
 
     fn subscribe_at_head(&mut self) {
@@ -160,6 +226,8 @@ impl World {
                     message.seq_no
                 );
                 self.may_jump = false;
+                assert_eq!(message.receipt.is_some(), self.style.guarded);
+                self.untaken.extend(message.receipt);
                 self.seen = Some(message.seq_no);
             }
             Event::Gap { .. } => assert!(self.may_jump, "{event:?}"),
@@ -186,12 +254,24 @@ impl World {
             Step::Cut => {
                 self.on_the_way.clear();
                 self.live_from = None;
+                (self.sent, self.acked) = (0, 0);
                 let ending = Ending::cut("");
                 self.input(Input::Closed { ending, random: 7 });
                 self.now = self.machine.deadline().expect("a next attempt");
                 self.input(Input::Tick);
             }
             Step::Trim => self.floor = self.head,
+            Step::Expire => self.kept = Kept::Nothing,
+            Step::Lose if self.kept == Kept::SessionWithTopic => self.kept = Kept::Session,
+            Step::Lose => {}
+            Step::Take => {
+                for receipt in std::mem::take(&mut self.untaken) {
+                    let topic = "t".to_owned();
+                    self.input(Input::Taken { topic, receipt });
+                }
+                self.now += ACK_DELAY;
+                self.input(Input::Tick);
+            }
         }
     }
 }
@@ -204,8 +284,9 @@ proptest! {
         steps in steps(),
         by_url in any::<bool>(),
         repeats in any::<bool>(),
+        guarded in any::<bool>(),
     ) {
-        let mut world = World::new(Style { by_url, repeats });
+        let mut world = World::new(Style { by_url, repeats, guarded });
         for step in steps {
             world.step(step);
         }

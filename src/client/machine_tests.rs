@@ -106,13 +106,50 @@ impl Rig {
         self.input(Input::Tick)
     }
 
-    /// Closes with 1012 and opens the next connection.
-    fn reopen(&mut self) -> Vec<String> {
+    /// Closes with 1012 and opens the next connection, which goes on with the session.
+    fn resume(&mut self) -> Vec<String> {
         self.closed(1012);
         assert_eq!(self.tick_at_deadline(), ["connect"]);
         self.input(Input::Opened)
     }
+
+    /// Closes with 1012 and opens the next connection, to a gateway that lost the session.
+    fn reopen(&mut self) -> Vec<String> {
+        let resume = &self.resume()[1];
+        assert!(resume.contains(r#""sessionId":"s""#), "{resume}");
+        self.text(SESSION_EXPIRED)
+    }
+
+    fn resumed(&mut self) -> Vec<String> {
+        self.text(r#"{"type":"ready","sessionId":"s","resumed":true}"#)
+    }
+
+    /// The program takes so many messages that end with this number.
+    fn taken(&mut self, event: Event, count: usize) -> Vec<String> {
+        let Event::Message(message) = event else {
+            panic!("{event:?}");
+        };
+        let mut receipt = message.receipt.expect("a receipt");
+        receipt.count = count;
+        let topic = message.topic;
+        self.input(Input::Taken { topic, receipt })
+    }
+
+    /// As `message`, but the event itself.
+    fn message_event(&mut self, topic: &str, seq: u64) -> Event {
+        let text = format!(
+            r#"{{"type":"message","topic":"{topic}","seqNo":{seq},"messageId":"m","data":0}}"#
+        );
+        self.machine.handle(self.now, Input::Text(&text));
+        match self.machine.poll_output() {
+            Some(Output::Event(event)) => event,
+            other => panic!("{other:?}"),
+        }
+    }
 }
+
+const SESSION_EXPIRED: &str =
+    r#"{"type":"error","code":"SESSION_EXPIRED","message":"","retryable":false}"#;
 
 fn line(output: &Output<u32>) -> String {
     match output {
@@ -181,10 +218,7 @@ fn setup_comes_first_with_the_topics_in_order() {
 fn a_reconnect_goes_on_from_each_topics_own_position() {
     let mut rig = Rig::ready_with(&["alerts", "prices"]);
     rig.message("prices", 6);
-    assert_eq!(
-        rig.reopen(),
-        ["opened", r#"> {"type":"setup","token":"me"}"#]
-    );
+    assert_eq!(rig.reopen(), [r#"> {"type":"setup","token":"me"}"#]);
     assert_eq!(
         rig.ready(),
         [
@@ -441,7 +475,7 @@ fn waiting_publishes_are_bounded() {
 #[test]
 fn subscriptions_are_kept_across_connections() {
     let mut rig = Rig::ready_with(&["a"]);
-    let subscribe = |topic: &str| Input::Command(Command::Subscribe(topic.to_owned()));
+    let subscribe = |topic: &str| Input::Command(Command::Subscribe(topic.to_owned(), None));
     let unsubscribe = |topic: &str| Input::Command(Command::Unsubscribe(topic.to_owned()));
     assert_eq!(
         rig.input(subscribe("b")),
@@ -458,10 +492,12 @@ fn subscriptions_are_kept_across_connections() {
     assert!(rig.input(subscribe("c")).is_empty());
     rig.tick_at_deadline();
     rig.input(Input::Opened);
+    rig.text(SESSION_EXPIRED);
     assert_eq!(
         rig.ready(),
         [
             "ready",
+            r#"> {"type":"unsubscribe","topic":"a"}"#,
             r#"> {"type":"subscribe","topic":"b","lastSeq":0,"epoch":"e1"}"#,
             r#"> {"type":"subscribe","topic":"c"}"#,
         ]
@@ -473,7 +509,7 @@ fn subscribing_again_at_once_starts_afresh() {
     let mut rig = Rig::ready_with(&["a"]);
     rig.input(Input::Command(Command::Unsubscribe("a".to_owned())));
     assert_eq!(
-        rig.input(Input::Command(Command::Subscribe("a".to_owned()))),
+        rig.input(Input::Command(Command::Subscribe("a".to_owned(), None))),
         [r#"> {"type":"subscribe","topic":"a"}"#]
     );
     assert!(rig.message("a", 6).is_empty(), "of the old subscription");
@@ -614,6 +650,194 @@ fn a_refreshed_token_is_used_from_then_on() {
     rig.tick_at_deadline();
     assert_eq!(
         rig.input(Input::Opened)[1],
-        r#"> {"type":"setup","token":"new"}"#
+        r#"> {"type":"resume","token":"new","sessionId":"s","lastSeqPerTopic":{}}"#
+    );
+}
+
+#[test]
+fn a_session_goes_on_from_the_own_positions() {
+    let mut rig = Rig::ready_with(&["alerts", "prices"]);
+    rig.message("prices", 6);
+    assert_eq!(
+        rig.resume(),
+        [
+            "opened",
+            r#"> {"type":"resume","token":"me","sessionId":"s","lastSeqPerTopic":{"alerts":5,"prices":6},"epochs":{"alerts":"e1","prices":"e1"}}"#
+        ]
+    );
+    assert_eq!(
+        rig.recovered("prices", 8, true, 2),
+        ["subscribed prices 8 true"]
+    );
+    assert_eq!(rig.message("prices", 7), ["prices#7"]);
+    assert_eq!(rig.message("prices", 8), ["prices#8"]);
+    assert_eq!(
+        rig.recovered("alerts", 9, false, 0),
+        ["subscribed alerts 9 false"]
+    );
+    assert_eq!(rig.resumed(), ["ready"], "nothing is left to ask for");
+    assert_eq!(rig.message("prices", 9), ["prices#9"]);
+    assert_eq!(rig.message("alerts", 10), ["alerts#10"]);
+}
+
+#[test]
+fn what_changed_while_offline_is_made_up_for_after_ready() {
+    let mut rig = Rig::ready_with(&["gone", "kept"]);
+    rig.closed(1006);
+    for topic in ["gone", "never"] {
+        rig.input(Input::Command(Command::Unsubscribe(topic.to_owned())));
+    }
+    rig.input(Input::Command(Command::Subscribe("new".to_owned(), None)));
+    rig.tick_at_deadline();
+    let resume = rig.input(Input::Opened).remove(1);
+    assert!(
+        resume.contains(r#""lastSeqPerTopic":{"kept":5}"#),
+        "{resume}"
+    );
+    // The session still has it.
+    assert_eq!(rig.recovered("gone", 6, true, 1), [""; 0]);
+    assert_eq!(rig.message("gone", 6), [""; 0]);
+    // And has forgotten the other one.
+    assert_eq!(
+        rig.resumed(),
+        [
+            "ready",
+            r#"> {"type":"unsubscribe","topic":"gone"}"#,
+            r#"> {"type":"subscribe","topic":"kept","lastSeq":5,"epoch":"e1"}"#,
+            r#"> {"type":"subscribe","topic":"new"}"#,
+        ]
+    );
+    assert_eq!(
+        rig.text(r#"{"type":"unsubscribed","topic":"gone"}"#),
+        ["unsubscribed gone"]
+    );
+    assert!(!rig.resume()[1].contains("gone"));
+}
+
+#[test]
+fn an_answer_that_a_cut_swallowed_is_found_again() {
+    let mut rig = Rig::ready_with(&[]);
+    rig.input(Input::Command(Command::Subscribe("a".to_owned(), None)));
+    assert!(rig.resume()[1].contains(r#""lastSeqPerTopic":{}"#));
+    // The session has it from a position that the program never saw: it begins at the head.
+    assert_eq!(rig.recovered("a", 7, true, 2), ["subscribed a 7 true"]);
+    assert_eq!(rig.message("a", 6), [""; 0]);
+    assert_eq!(rig.resumed(), ["ready"]);
+    assert_eq!(rig.message("a", 8), ["a#8"]);
+}
+
+#[test]
+fn a_gateway_that_cannot_find_sessions_now_is_left_and_asked_again() {
+    let mut rig = Rig::ready_with(&[]);
+    rig.resume();
+    assert_eq!(
+        rig.text(r#"{"type":"error","code":"NOT_AVAILABLE","message":"","retryable":true}"#),
+        [
+            "error NOT_AVAILABLE",
+            "abort: the gateway cannot set up a socket now"
+        ]
+    );
+    assert!(rig.resume()[1].starts_with(r#"> {"type":"resume""#));
+}
+
+#[test]
+fn a_resume_that_might_be_too_large_is_none() {
+    let topics: Vec<String> = (0..300).map(|n| format!("{n:0>200}")).collect();
+    let mut rig = Rig::ready_with(&topics.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(rig.resume()[1], r#"> {"type":"setup","token":"me"}"#);
+    assert_eq!(rig.ready().len(), 301);
+}
+
+fn guarded() -> Rig {
+    let mut rig = Rig::new(Options {
+        qos: Qos::One,
+        topics: vec!["a".to_owned()],
+        ..options()
+    });
+    assert_eq!(
+        rig.input(Input::Opened)[2],
+        r#"> {"type":"setup","token":"me","topics":["a"],"qos":1}"#
+    );
+    rig.subscribed("a", 5, "e1");
+    rig.ready();
+    rig
+}
+
+#[test]
+fn what_the_program_took_is_acknowledged_together() {
+    let mut rig = guarded();
+    let first = rig.message_event("a", 6);
+    let second = rig.message_event("a", 7);
+    assert!(rig.taken(first, 1).is_empty());
+    rig.now += ms(100);
+    assert!(rig.taken(second, 1).is_empty());
+    rig.now += ms(100);
+    assert_eq!(
+        rig.input(Input::Tick),
+        [r#"> {"type":"ack","topic":"a","seqNo":7}"#]
+    );
+    let many = rig.message_event("a", 8);
+    assert_eq!(
+        rig.taken(many, 100),
+        [r#"> {"type":"ack","topic":"a","seqNo":8}"#]
+    );
+    let last = rig.message_event("a", 9);
+    rig.taken(last, 1);
+    let close = Command::Close {
+        code: 1000,
+        reason: String::new(),
+    };
+    assert_eq!(
+        rig.input(Input::Command(close)),
+        [r#"> {"type":"ack","topic":"a","seqNo":9}"#, "close 1000"]
+    );
+}
+
+#[test]
+fn receipts_of_an_older_connection_are_not_acknowledged() {
+    let mut rig = guarded();
+    let old = rig.message_event("a", 6);
+    rig.resume();
+    let lost = r#"{"type":"subscribed","topic":"a","seqNo":2,"epoch":"e2","recovered":false,"reason":"epoch"}"#;
+    rig.text(lost);
+    let new = rig.message_event("a", 3);
+    assert!(rig.taken(old, 1).is_empty());
+    assert!(rig.taken(new, 1).is_empty(), "not before ready");
+    assert_eq!(
+        rig.resumed(),
+        ["ready", r#"> {"type":"ack","topic":"a","seqNo":3}"#]
+    );
+}
+
+#[test]
+fn another_qos_is_asked_for_from_the_own_position() {
+    let mut rig = Rig::ready_with(&["a"]);
+    let want = |qos| Input::Command(Command::Subscribe("a".to_owned(), Some(qos)));
+    assert_eq!(
+        rig.input(want(Qos::One)),
+        [r#"> {"type":"subscribe","topic":"a","lastSeq":5,"epoch":"e1","qos":1}"#]
+    );
+    assert!(
+        rig.message("a", 6).is_empty(),
+        "held: its order is not known"
+    );
+    assert_eq!(
+        rig.recovered("a", 6, true, 1),
+        ["subscribed a 6 true", "a#6"]
+    );
+    assert!(rig.message("a", 6).is_empty(), "the replay of it");
+    assert!(rig.input(want(Qos::One)).is_empty());
+    // Said again after a resume, since the session may know the older one.
+    rig.closed(1006);
+    rig.input(want(Qos::Zero));
+    rig.tick_at_deadline();
+    rig.input(Input::Opened);
+    rig.recovered("a", 6, true, 0);
+    assert_eq!(
+        rig.resumed(),
+        [
+            "ready",
+            r#"> {"type":"subscribe","topic":"a","lastSeq":6,"epoch":"e1","qos":0}"#
+        ]
     );
 }

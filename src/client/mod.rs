@@ -20,17 +20,17 @@
 //! ```
 //!
 //! A socket runs in the background from the moment it is made. After a cut it connects again with
-//! a jittered backoff, asks for each topic from its own position, and sends publishes without an
-//! ack again under their own message id: the program sees each message once and in order, or is
+//! a jittered backoff, goes on with its session from its own position in each topic (or without the
+//! session, where that is gone), and sends publishes without an ack again under their own message id: the program sees each message once and in order, or is
 //! told that some are lost (`Subscribed` with `recovered: Some(false)`).
 //!
 //! Nothing grows without bound: publishes fail with `Full`, and a program that does not read its
 //! stream stops the socket's reading (so it also gets no acks). The one exception is the
 //! browser, which takes in frames without asking.
 //!
-//! The rooms: `options`, `event` and `handle` are what a program sees; `machine`
-//! decides, purely, with `topics`, `publishes` and `backoff`; `driver` moves bytes between it
-//! (through `port`) and the platform, which is `native` or `web`.
+//! The rooms: `options`, `event`, `handle` and `sign` are what a program sees; `machine`
+//! decides, purely, with `topics`, `receipts`, `publishes` and `backoff`; `driver` moves bytes between it
+//! (through `port`) and the platform, which is `native` (with `tls`) or `web`.
 //!
 //! Uses: protocol.
 
@@ -43,6 +43,10 @@ mod options;
 mod port;
 mod publishes;
 mod queue;
+mod receipts;
+mod sign;
+#[cfg(not(target_arch = "wasm32"))]
+mod tls;
 mod topics;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -57,19 +61,21 @@ mod platform;
 mod native_tests;
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 
 use crate::protocol::ErrorFrame;
 
 pub use backoff::Backoff;
 pub use event::{Event, Message};
 pub use handle::{Handle, PublishError, Publishing, SendError};
-pub use options::Options;
+pub use options::{Options, Qos};
+pub use sign::{SignatureError, SigningKey, WeakKey};
 
 /// What may wait between the program and its socket, in each direction.
 const MAX_QUEUED: usize = 1024;
@@ -138,9 +144,11 @@ impl SubSocket {
     ///
     /// # Errors
     /// [`ConnectError::Platform`] for a native program outside a tokio runtime.
-    pub fn open(url: &str, options: Options) -> Result<Self, ConnectError> {
+    pub fn open(url: &str, mut options: Options) -> Result<Self, ConnectError> {
         let shared = Arc::new(handle::Shared {
             commands: queue::Queue::new(MAX_QUEUED, MAX_QUEUED_BYTES),
+            signing_key: options.signing_key.take(),
+            taken: receipts::Taken::default(),
             open: AtomicBool::new(false),
         });
         let events = Arc::new(queue::Queue::new(MAX_QUEUED, MAX_QUEUED_BYTES));
@@ -169,7 +177,8 @@ impl SubSocket {
         let mut early = VecDeque::new();
         let mut refused = None;
         let mut opened = false;
-        while let Some(event) = self.next().await {
+        let events = Arc::clone(&self.events);
+        while let Some(event) = poll_fn(|cx| events.poll_pop(cx)).await {
             match &event {
                 Event::Opened => opened = true,
                 Event::Ready(_) => {
@@ -201,10 +210,17 @@ impl Stream for SubSocket {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        match self.early.pop_front() {
-            Some(event) => Poll::Ready(Some(event)),
-            None => self.events.poll_pop(cx),
+        let event = match self.early.pop_front() {
+            Some(event) => Some(event),
+            None => ready!(self.events.poll_pop(cx)),
+        };
+        if let Some(Event::Message(message)) = &event
+            && let Some(receipt) = &message.receipt
+        {
+            let taken = &self.handle.shared.taken;
+            taken.note(&message.topic, receipt.clone());
         }
+        Poll::Ready(event)
     }
 }
 

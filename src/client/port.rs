@@ -4,6 +4,8 @@ use crate::protocol::{PublishAck, Token};
 
 use super::event::Event;
 use super::handle::PublishError;
+use super::options::Qos;
+use super::receipts::Receipt;
 
 /// What the program asks for. `T` is where a publish's answer goes.
 #[derive(Debug)]
@@ -13,7 +15,8 @@ pub(super) enum Command<T> {
         text: String,
         answer: T,
     },
-    Subscribe(String),
+    /// `None`: the socket's own qos.
+    Subscribe(String, Option<Qos>),
     Unsubscribe(String),
     Refresh(Token),
     Raw(String),
@@ -54,6 +57,8 @@ pub(super) enum Input<'a, T> {
     Binary(Vec<u8>),
     /// The WebSocket is gone. `random` is uniform over `u64`.
     Closed { ending: Ending, random: u64 },
+    /// The program took messages of qos 1 from its stream.
+    Taken { topic: String, receipt: Receipt },
     /// The program asks for something.
     Command(Command<T>),
     /// The deadline has come.

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use crate::protocol::{SeqNo, Subscribed};
 
 use super::event::{Event, Message};
+use super::options::Qos;
+use super::receipts::{Due, Receipt, Receipts};
 
 /// Live messages that wait for a replay, per topic. Above either bound they are dropped, since the
 /// replay that is being waited for brings them again.
@@ -24,57 +26,112 @@ pub(super) struct Reached {
 
 /// The topics that the program wants.
 #[derive(Debug, Default)]
-pub(super) struct Topics(BTreeMap<String, Topic>);
-
-impl FromIterator<String> for Topics {
-    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
-        Self(
-            names
-                .into_iter()
-                .map(|name| (name, Topic::default()))
-                .collect(),
-        )
-    }
+pub(super) struct Topics {
+    known: BTreeMap<String, Topic>,
+    /// For topics that the gateway subscribes by itself, because the URL names them.
+    qos: Qos,
+    /// Tells receipts of different subscriptions apart.
+    generation: u64,
 }
 
 impl Topics {
-    pub(super) fn get_mut(&mut self, topic: &str) -> Option<&mut Topic> {
-        self.0.get_mut(topic)
+    pub(super) fn new(names: impl IntoIterator<Item = String>, qos: Qos) -> Self {
+        let names = names.into_iter();
+        Self {
+            known: names.map(|name| (name, Topic::new(qos))).collect(),
+            qos,
+            generation: 0,
+        }
     }
 
-    /// The program wants it; whether it has to be asked for on this connection.
-    pub(super) fn want(&mut self, topic: &str) -> bool {
-        let state = self.0.entry(topic.to_owned()).or_default();
-        if matches!(state.phase, Phase::Leaving) {
-            *state = Topic::default();
+    pub(super) fn get_mut(&mut self, topic: &str) -> Option<&mut Topic> {
+        self.known.get_mut(topic)
+    }
+
+    /// The program wants it; whether it has to be asked for on this connection. `told` says
+    /// whether the gateway knows that a topic in `Leaving` is left.
+    pub(super) fn want(&mut self, topic: &str, qos: Qos, told: bool) -> bool {
+        let state = self
+            .known
+            .entry(topic.to_owned())
+            .or_insert_with(|| Topic::new(qos));
+        match state.phase {
+            Phase::Leaving if told => *state = Topic::new(qos),
+            // Nobody has seen it leave: it goes on from its own position.
+            Phase::Leaving => state.phase = Phase::Off,
+            _ => {}
         }
+        state.change_qos(qos);
         state.is_unasked()
     }
 
     /// Forgets it; false when it was not known.
     pub(super) fn remove(&mut self, topic: &str) -> bool {
-        self.0.remove(topic).is_some()
+        self.known.remove(topic).is_some()
     }
 
     /// Those that still have to be asked for on this connection.
     pub(super) fn unasked(&self) -> Vec<String> {
-        let unasked = self.0.iter().filter(|(_, state)| state.is_unasked());
-        unasked.map(|(topic, _)| topic.clone()).collect()
+        self.named(Topic::is_unasked)
     }
 
-    /// The connection is gone; the positions stay.
+    /// Those that the gateway may still send although they are not wanted.
+    pub(super) fn leaving(&self) -> Vec<String> {
+        self.named(|state| matches!(state.phase, Phase::Leaving))
+    }
+
+    fn named(&self, fits: impl Fn(&Topic) -> bool) -> Vec<String> {
+        let fitting = self.known.iter().filter(|(_, state)| fits(state));
+        fitting.map(|(topic, _)| topic.clone()).collect()
+    }
+
+    /// The positions from which a session goes on.
+    pub(super) fn positions(&self) -> impl Iterator<Item = (&str, &Reached)> {
+        self.known.iter().filter_map(|(topic, state)| {
+            let wanted = !matches!(state.phase, Phase::Leaving);
+            Some((topic.as_str(), state.position.as_ref()?)).filter(|_| wanted)
+        })
+    }
+
+    /// The program took a message from its stream; whether its ack is due at once.
+    pub(super) fn taken(&mut self, topic: &str, receipt: &Receipt) -> Due {
+        match self.known.get_mut(topic) {
+            Some(state) if state.generation == receipt.generation => state.receipts.add(receipt),
+            _ => Due::Never, // another subscription's: its position says as much
+        }
+    }
+
+    /// What has to be acknowledged, each once.
+    pub(super) fn acks(&mut self) -> Vec<(String, SeqNo)> {
+        let due = |(topic, state): (&String, &mut Topic)| {
+            let seq_no = state.receipts.take()?;
+            Some((topic.clone(), seq_no))
+        };
+        self.known.iter_mut().filter_map(due).collect()
+    }
+
+    /// The connection is gone; the positions stay, and so does what has to be left.
     pub(super) fn cut(&mut self) {
-        self.0
-            .retain(|_, state| !matches!(state.phase, Phase::Leaving));
-        for state in self.0.values_mut() {
-            state.phase = Phase::Off;
+        for state in self.known.values_mut() {
+            state.receipts = Receipts::default();
+            state.generation = 0;
+            if !matches!(state.phase, Phase::Leaving) {
+                state.phase = Phase::Off;
+            }
         }
     }
 
     /// `subscribed` came, perhaps for a topic that the URL names.
     pub(super) fn subscribed(&mut self, frame: Subscribed<'static>) -> Vec<Event> {
         let mut out = Vec::new();
-        let state = self.0.entry(frame.topic.clone().into_owned()).or_default();
+        let qos = self.qos;
+        let state = self
+            .known
+            .entry(frame.topic.clone().into_owned())
+            .or_insert_with(|| Topic::new(qos));
+        self.generation += 1;
+        state.generation = self.generation;
+        state.receipts = Receipts::default();
         state.subscribed(frame, &mut out);
         out
     }
@@ -82,7 +139,7 @@ impl Topics {
     /// `message` came.
     pub(super) fn message(&mut self, message: Message) -> Vec<Event> {
         let mut out = Vec::new();
-        if let Some(state) = self.0.get_mut(&message.topic) {
+        if let Some(state) = self.known.get_mut(&message.topic) {
             state.message(message, &mut out);
         }
         out
@@ -93,6 +150,12 @@ impl Topics {
 pub(super) struct Topic {
     position: Option<Reached>,
     phase: Phase,
+    qos: Qos,
+    /// The gateway has to be told another qos than it may know.
+    qos_changed: bool,
+    /// Of the newest `subscribed` of this connection; 0 before it.
+    generation: u64,
+    receipts: Receipts,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +176,7 @@ enum Phase {
     Filling { until: SeqNo, held: Held },
     /// Messages go straight to the program.
     Live,
-    /// `unsubscribe` is on its way.
+    /// Not wanted any more: `unsubscribe` is on its way, or goes out with `ready`.
     Leaving,
 }
 
@@ -121,6 +184,16 @@ enum Phase {
 struct Held {
     messages: BTreeMap<SeqNo, Message>,
     bytes: usize,
+}
+
+impl Phase {
+    const fn asked_from_position(held: Held) -> Self {
+        Self::Waiting {
+            asked: true,
+            head: None,
+            held,
+        }
+    }
 }
 
 impl Held {
@@ -134,13 +207,36 @@ impl Held {
 }
 
 impl Topic {
+    fn new(qos: Qos) -> Self {
+        Self {
+            qos,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn leave(&mut self) {
+        self.receipts = Receipts::default();
+        self.generation = 0;
         self.phase = Phase::Leaving;
+    }
+
+    fn change_qos(&mut self, qos: Qos) {
+        self.qos_changed |= self.qos != qos;
+        self.qos = qos;
+    }
+
+    /// The qos to ask with; `None` where it goes without saying.
+    pub(super) fn wire_qos(&self) -> Option<u8> {
+        (self.qos_changed || self.qos == Qos::One).then(|| self.qos.number())
     }
 
     /// Whether it still has to be asked for on this connection.
     fn is_unasked(&self) -> bool {
-        matches!(self.phase, Phase::Off | Phase::Waiting { asked: false, .. })
+        match self.phase {
+            Phase::Off | Phase::Waiting { asked: false, .. } => true,
+            Phase::Filling { .. } | Phase::Live => self.qos_changed,
+            Phase::Asked | Phase::Waiting { .. } | Phase::Leaving => false,
+        }
     }
 
     /// Whether an answer to `subscribe` or `setup` is outstanding.
@@ -153,17 +249,17 @@ impl Topic {
 
     /// It is being asked for now; the position to ask from.
     pub(super) fn ask(&mut self) -> Option<&Reached> {
-        if self.position.is_none() {
-            self.phase = Phase::Asked;
-        } else if let Phase::Waiting { asked, .. } = &mut self.phase {
-            *asked = true;
-        } else {
-            self.phase = Phase::Waiting {
+        self.qos_changed = false;
+        self.phase = match std::mem::take(&mut self.phase) {
+            _ if self.position.is_none() => Phase::Asked,
+            Phase::Waiting { head, held, .. } => Phase::Waiting {
                 asked: true,
-                head: None,
-                held: Held::default(),
-            };
-        }
+                head,
+                held,
+            },
+            Phase::Filling { held, .. } => Phase::asked_from_position(held),
+            _ => Phase::asked_from_position(Held::default()),
+        };
         self.position.as_ref()
     }
 
@@ -184,6 +280,11 @@ impl Topic {
         let recovered = frame.recovered;
         match std::mem::take(&mut self.phase) {
             Phase::Leaving => self.phase = Phase::Leaving,
+            // A session goes on with it, from the position that `resume` named.
+            Phase::Off if self.position.is_some() && recovered.is_some() => {
+                self.phase = Phase::asked_from_position(Held::default());
+                self.subscribed(frame, out);
+            }
             Phase::Off if self.position.is_some() => {
                 self.phase = Phase::Waiting {
                     asked: false,
@@ -283,7 +384,7 @@ impl Topic {
         }
     }
 
-    fn deliver(&mut self, message: Message, out: &mut Vec<Event>) {
+    fn deliver(&mut self, mut message: Message, out: &mut Vec<Event>) {
         let Some(position) = &mut self.position else {
             return;
         };
@@ -298,6 +399,14 @@ impl Topic {
             });
         }
         position.seq_no = message.seq_no;
+        if self.qos == Qos::One {
+            message.receipt = Some(Receipt {
+                generation: self.generation,
+                seq_no: message.seq_no,
+                count: 1,
+                bytes: message.data.get().len(),
+            });
+        }
         out.push(Event::Message(message));
     }
 }

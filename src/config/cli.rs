@@ -1,4 +1,5 @@
-//! The command line: `micro-socket [serve]`, `micro-socket check-config`, `--help`, `--version`.
+//! The command line: `micro-socket [serve]`, `micro-socket check-config`, `micro-socket token`,
+//! `--help`, `--version`.
 //!
 //! Uses: protocol.
 
@@ -9,7 +10,7 @@ use std::{fs, io};
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{RawSettings, Settings};
+use super::{RawSettings, Settings, token};
 use crate::protocol::reference::SETTINGS;
 
 /// Headings of the help, each with the setting it stands above.
@@ -35,7 +36,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    fn problems(problems: &[String]) -> Self {
+    pub(super) fn problems(problems: &[String]) -> Self {
         let errors = problems
             .iter()
             .map(|problem| format!("micro-socket: {problem}\n"))
@@ -94,8 +95,10 @@ pub(super) fn interpret(
     let settings = gather(&matches, env, read)
         .and_then(|raw| Settings::resolve(&raw, env("LEPTOS_SITE_ADDR").as_deref()))
         .map_err(|problems| Exit::problems(&problems))?;
-    if matches.subcommand_name() != Some("check-config") {
-        return Ok(settings);
+    match matches.subcommand() {
+        Some(("check-config", _)) => {}
+        Some((token::NAME, arguments)) => return Err(token::exit(&settings, arguments)),
+        _ => return Ok(settings),
     }
     let warnings = settings.warnings();
     Err(Exit {
@@ -114,6 +117,10 @@ fn gather(
     read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<RawSettings, Vec<String>> {
     let mut raw = RawSettings::default();
+    if matches.subcommand_name() == Some(token::NAME) {
+        // A token is minted for jwt auth, whatever the gateway would run with.
+        raw.add("auth", "jwt".to_owned(), "micro-socket token".to_owned());
+    }
     let matches = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let mut file = None;
     for setting in SETTINGS {
@@ -133,6 +140,7 @@ fn gather(
             .map_err(|error| vec![format!("cannot read the settings file {file}: {error}")])?;
         raw.add_file(&file, &content)?;
     }
+    raw.read_key_file(read);
     Ok(raw)
 }
 
@@ -181,6 +189,7 @@ fn command() -> Command {
                 "Prints the settings in effect as TOML, or the problems, and ends with 0 or 2",
             ),
         )
+        .subcommand(token::command())
         .args(args)
 }
 

@@ -54,6 +54,9 @@ struct Item<'a> {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 128)]
     message_id: Option<String>,
+    /// A signature that travels with the message unchanged.
+    #[serde(default)]
+    sig: Option<String>,
 }
 
 /// One message, or many.
@@ -135,7 +138,8 @@ pub(super) async fn publish(
     let text = std::str::from_utf8(&body)
         .map_err(|_| Refusal::new(ErrorCode::BadRequest, "the body is not UTF-8"))?;
     let malformed = |error: serde_json::Error| {
-        let text = format!("expected {{topic, payload, messageId?}} or an array of them: {error}");
+        let text =
+            format!("expected {{topic, payload, messageId?, sig?}} or an array of them: {error}");
         Refusal::new(ErrorCode::BadRequest, text)
     };
     if !text.trim_ascii_start().starts_with('[') {
@@ -173,8 +177,12 @@ async fn publish_item(
         }
         None => uuid::Uuid::new_v4().to_string(),
     };
-    if item.payload.get().len() > state.max_message_bytes {
-        let text = format!("a payload has at most {} bytes", state.max_message_bytes);
+    let bytes = item.payload.get().len() + item.sig.as_ref().map_or(0, String::len);
+    if bytes > state.max_message_bytes {
+        let text = format!(
+            "a payload with its sig has at most {} bytes",
+            state.max_message_bytes
+        );
         return Err(Refusal::new(ErrorCode::LimitExceeded, text));
     }
     let publication = Publication {
@@ -182,7 +190,7 @@ async fn publish_item(
         topic: &item.topic,
         message_id: &message_id,
         payload: item.payload.get(),
-        sig: None,
+        sig: item.sig.as_deref(),
     };
     let answer = state
         .gateway

@@ -7,6 +7,7 @@ pub mod assets;
 mod asyncapi;
 mod bearer;
 mod demo;
+mod disconnect;
 mod error;
 mod health;
 mod metrics;
@@ -15,7 +16,7 @@ mod pages;
 mod stats;
 mod ws;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::Redirect;
@@ -33,6 +34,7 @@ use utoipa_axum::routes;
 
 use crate::config::AllowedOrigins;
 use crate::gateway::Gateway;
+use crate::transport::ShardHandle;
 
 use bearer::Scheme;
 
@@ -41,6 +43,8 @@ use bearer::Scheme;
 pub struct AppState {
     /// The gateway.
     pub gateway: Arc<Gateway>,
+    /// The shards, once they run.
+    pub shards: Arc<OnceLock<Vec<ShardHandle>>>,
     /// Pages that may connect and call.
     pub allowed_origins: Arc<AllowedOrigins>,
     /// Whether `GET /demo/publish/{topic}` answers.
@@ -61,6 +65,7 @@ pub struct AppState {
     tags(
         (name = "publish", description = "Send messages"),
         (name = "read", description = "Look at topics and at the gateway"),
+        (name = "operate", description = "Act on the gateway"),
         (name = "health", description = "For load balancers and supervisors")
     ),
     modifiers(&Scheme)
@@ -77,6 +82,7 @@ pub fn router(state: AppState) -> Router {
         .routes(routes!(demo::publish))
         .routes(routes!(api::publish))
         .routes(routes!(api::history))
+        .routes(routes!(disconnect::disconnect))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .split_for_parts();

@@ -16,6 +16,8 @@ pub struct Identity {
     pub session_id: String,
     /// When the token expires, on the caller's clock; `None` for never.
     pub expires_at_ms: Option<u64>,
+    /// Topics subscribed now that the token does not allow; a refresh ends them.
+    pub denied: Vec<Topic>,
 }
 
 /// The answer to [`Output::Subscribe`].

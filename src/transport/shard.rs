@@ -357,11 +357,7 @@ impl Shard {
     /// Closes every connection with 1012, in batches spread over this time.
     pub(super) async fn drain(self: Rc<Self>, spread: Duration) {
         const BATCHES: usize = 20;
-        let keys: Vec<Key> = {
-            let state = self.state.borrow();
-            let key = |(slot, c): (usize, &Connection)| (slot as Slot, c.generation);
-            state.connections.iter().map(key).collect()
-        };
+        let keys = self.keys_where(|_| true);
         for batch in keys.chunks(keys.len().div_ceil(BATCHES).max(1)) {
             for key in batch {
                 let now_ms = self.now_ms();
@@ -373,6 +369,15 @@ impl Shard {
             }
             tokio::time::sleep(spread / BATCHES as u32).await;
         }
+    }
+
+    /// The connections for which this holds.
+    pub(super) fn keys_where(&self, holds: impl Fn(&Connection) -> bool) -> Vec<Key> {
+        let state = self.state.borrow();
+        let connections = state.connections.iter().filter(|(_, c)| holds(c));
+        connections
+            .map(|(slot, c)| (slot as Slot, c.generation))
+            .collect()
     }
 
     /// Borrows the state for an act on a connection that is still there.
