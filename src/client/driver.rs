@@ -32,6 +32,7 @@ pub(super) enum Incoming {
 pub(super) struct Driver {
     url: String,
     max_message_bytes: usize,
+    ca_certificates: Option<String>,
     machine: Machine<Answer>,
     shared: Arc<Shared>,
     events: Arc<Queue<Event>>,
@@ -50,7 +51,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         url: String,
-        options: Options,
+        mut options: Options,
         shared: Arc<Shared>,
         events: Arc<Queue<Event>>,
     ) -> Self {
@@ -58,6 +59,7 @@ impl Driver {
         Self {
             url,
             max_message_bytes: options.max_message_bytes,
+            ca_certificates: options.ca_certificates.take(),
             machine: Machine::new(clock.now(), options),
             shared,
             events,
@@ -81,7 +83,13 @@ impl Driver {
     fn obey(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Connect => self.wire = Some(Wire::open(&self.url, self.max_message_bytes)),
+                Output::Connect => {
+                    self.wire = Some(Wire::open(
+                        &self.url,
+                        self.max_message_bytes,
+                        self.ca_certificates.as_deref(),
+                    ));
+                }
                 Output::Send(text) => self.outgoing.push_back(text),
                 Output::Close { code, reason } => self.closing = Some((code, reason)),
                 Output::Abort(reason) => self.aborted = Some(reason),

@@ -30,7 +30,7 @@
 //!
 //! The rooms: `options`, `event`, `handle` and `sign` are what a program sees; `machine`
 //! decides, purely, with `topics`, `receipts`, `publishes` and `backoff`; `driver` moves bytes between it
-//! (through `port`) and the platform, which is `native` or `web`.
+//! (through `port`) and the platform, which is `native` (with `tls`) or `web`.
 //!
 //! Uses: protocol.
 
@@ -45,6 +45,8 @@ mod publishes;
 mod queue;
 mod receipts;
 mod sign;
+#[cfg(not(target_arch = "wasm32"))]
+mod tls;
 mod topics;
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,7 +10,7 @@ use futures_util::{Sink, Stream};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::driver::{Driver, Incoming};
 use super::port::Ending;
@@ -63,16 +63,22 @@ enum State {
 }
 
 impl Wire {
-    pub(super) fn open(url: &str, max_message_bytes: usize) -> Self {
+    /// `ca` holds certificates in PEM that are trusted besides the machine's own.
+    pub(super) fn open(url: &str, max_message_bytes: usize, ca: Option<&str>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
             .write_buffer_size(BUFFER_BYTES)
             .max_message_size(Some(max_message_bytes))
             .max_frame_size(Some(max_message_bytes));
         let url = url.to_owned();
+        let connector = url
+            .get(..4)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss:"))
+            .then(|| super::tls::connector(ca));
         Self(State::Dialing(Box::pin(async move {
             // Small frames must not wait for the acks of earlier ones: no Nagle.
-            connect_async_with_config(url, Some(config), true)
+            let connector = connector.transpose()?;
+            connect_async_tls_with_config(url, Some(config), true, connector)
                 .await
                 .map(|(socket, _)| socket)
         })))
@@ -178,6 +184,7 @@ fn not_open(error: &Error) -> Ending {
     let retry = match error {
         // The same URL is as wrong the next time; so is one that needs TLS without it built in.
         Error::Url(_) | Error::HttpFormat(_) => false,
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidInput => false,
         Error::Http(response) => {
             let status = response.status();
             !status.is_client_error() || matches!(status.as_u16(), 408 | 429)

@@ -46,6 +46,9 @@ pub struct Options {
     pub manual: bool,
     /// Show every frame as `Sent` or `Received` too. `setup` holds the token. Default false.
     pub trace: bool,
+    /// Certificates, in PEM, that `wss` trusts besides those of the machine, such as a private
+    /// authority's. Native programs only. Default none.
+    pub ca_certificates: Option<String>,
     /// The largest message taken in, in bytes. Native programs only. Default 1 MiB.
     pub max_message_bytes: usize,
 }
@@ -62,6 +65,7 @@ impl Options {
             reconnect: Some(Backoff::default()),
             manual: false,
             trace: false,
+            ca_certificates: None,
             max_message_bytes: 1 << 20,
         }
     }

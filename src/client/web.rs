@@ -84,7 +84,7 @@ enum State {
 
 impl Wire {
     /// The browser sets its own limit for messages.
-    pub(super) fn open(url: &str, _max_message_bytes: usize) -> Self {
+    pub(super) fn open(url: &str, _max_message_bytes: usize, _ca: Option<&str>) -> Self {
         let opened = Raw::new(url)
             .map_err(|_| "the URL is not one of a WebSocket")
             .and_then(|raw| {

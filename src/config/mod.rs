@@ -9,6 +9,7 @@
 mod cli;
 mod origins;
 mod raw;
+mod tls;
 mod token;
 mod trust;
 mod units;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use cli::{Exit, Task, parse};
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
+pub use tls::TlsFiles;
 
 use crate::auth::Trust;
 use crate::protocol::reference::SETTINGS;
@@ -88,15 +90,6 @@ pub struct Settings {
     pub log: String,
     /// How a log line is written. Default text.
     pub log_format: LogFormat,
-}
-
-/// Two PEM files that belong together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate, then those that lead to its root.
-    pub cert: PathBuf,
-    /// The certificate's private key.
-    pub key: PathBuf,
 }
 
 /// Makes an enum of the words a setting may have.

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::AllowedOrigins;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
-use super::{AllowedOrigins, TlsFiles};
 use crate::protocol::reference::SETTINGS;
 use crate::slo::Share;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use micro_socket::client::{Event, Options, SubSocket};
 use micro_socket::config::{RawSettings, Settings};
 use micro_socket::server::Server;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -266,6 +268,38 @@ async fn a_peer_that_vanishes_leaves_nothing_behind() {
     })
     .await;
     ann.publish("t", "1", json!(1)).await;
+}
+
+#[tokio::test]
+async fn the_rust_client_speaks_wss_to_whom_it_trusts() {
+    let certificate = Certificate::new();
+    let gateway = certificate.gateway(&[]).await;
+    let url = format!("wss://localhost:{}/ws/sub/t", gateway.addr.port());
+    let options = |pem: Option<&str>| {
+        let mut options = Options::new("ann");
+        options.ca_certificates = pem.map(str::to_owned);
+        options.reconnect = None;
+        options
+    };
+    let pem = std::fs::read_to_string(certificate.path("cert.pem")).unwrap();
+    let mut ann = SubSocket::open(&url, options(Some(&pem))).unwrap();
+    soon("an ack", ann.handle().publish("t", &1)).await.unwrap();
+    loop {
+        let event = soon("the message", ann.next()).await.unwrap();
+        if let Event::Message(message) = event {
+            assert_eq!(message.data.get(), "1");
+            break;
+        }
+    }
+    for (pem, cause) in [(None, "certificate"), (Some("nonsense"), "ca_certificates")] {
+        let mut refused = SubSocket::open(&url, options(pem)).unwrap();
+        let mut told = String::new();
+        while let Some(event) = soon("the end", refused.next()).await {
+            assert!(!matches!(event, Event::Message(_) | Event::Ready { .. }));
+            told = format!("{told} {event:?}");
+        }
+        assert!(told.contains(cause), "{told}");
+    }
 }
 
 #[tokio::test]
