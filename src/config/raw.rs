@@ -261,31 +261,6 @@ impl<'a> Reader<'a> {
         self.value(name, || AllowedOrigins::SameHost, AllowedOrigins::parse)
     }
 
-    /// A file, which is not looked at; `none` stands for none.
-    fn file(&mut self, name: &str) -> Option<PathBuf> {
-        let parse = |text: &str| match text {
-            "" => Err("it is empty; give a file".to_owned()),
-            "none" => Ok(None),
-            file => Ok(Some(PathBuf::from(file))),
-        };
-        self.value(name, || None, parse)
-    }
-
-    /// Certificate and key come together or not at all.
-    pub(super) fn tls(&mut self) -> Option<TlsFiles> {
-        let (given, missing) = match (self.file("tls-cert"), self.file("tls-key")) {
-            (Some(cert), Some(key)) => return Some(TlsFiles { cert, key }),
-            (None, None) => return None,
-            (Some(_), None) => ("tls-cert", "tls-key"),
-            (None, Some(_)) => ("tls-key", "tls-cert"),
-        };
-        if let Some(given) = self.raw.given.get(given) {
-            let problem = format!("{}: TLS needs {missing} too", given.place);
-            self.problems.push(problem);
-        }
-        None
-    }
-
     /// An address; `default` is one too, but comes from outside as well.
     pub(super) fn addr(&mut self, name: &str, default: &str) -> SocketAddr {
         let parse = |text: &str| {

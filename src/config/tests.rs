@@ -140,8 +140,6 @@ fn checked_settings_lead_to_themselves() {
         "jwks-url",
         "jwt-issuer",
         "jwt-audience",
-        "tls-cert",
-        "tls-key",
     ];
     assert_eq!(first.output.lines().count(), SETTINGS.len() - unset.len());
 }
