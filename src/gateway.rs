@@ -1,19 +1,22 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, metrics.
+//! Uses: protocol, backbone, hub, auth, metrics, slo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::auth::{Action, Authenticator, Principal};
+use parking_lot::Mutex;
+
+use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
-    Answer, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
+    Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
 use crate::hub::{Hub, LiveSessions};
-use crate::metrics::{ShardMetrics, Totals};
+use crate::metrics::{Distribution, ShardMetrics, Totals};
 use crate::protocol::{AckStatus, ErrorCode, Position, Refusal, SeqNo, Topic};
+use crate::slo::{Counted, Slo, Window};
 
 /// What an answer of the backbone is before it is there.
 pub type Asked<T> = Result<Answer<Result<T, Unavailable>>, Refusal>;
@@ -28,6 +31,7 @@ impl From<Unavailable> for Refusal {
 pub struct Gateway {
     started: Instant,
     authenticator: Authenticator,
+    revoked: Mutex<Revoked>,
     backbone: Handle,
     sessions: Arc<dyn Sessions>,
     live: LiveSessions,
@@ -39,6 +43,8 @@ pub struct Gateway {
     published: AtomicU64,
     duplicates: AtomicU64,
     draining: AtomicBool,
+    slo: Slo,
+    slo_window: Mutex<Window>,
 }
 
 impl Gateway {
@@ -50,11 +56,13 @@ impl Gateway {
         sessions: Arc<dyn Sessions>,
         hub: Arc<Hub>,
         max_connections: usize,
+        slo: Slo,
     ) -> Self {
         let shards = std::iter::repeat_with(Arc::default).take(hub.shards());
         Self {
             started: Instant::now(),
             authenticator,
+            revoked: Mutex::default(),
             backbone,
             sessions,
             live: LiveSessions::default(),
@@ -66,6 +74,8 @@ impl Gateway {
             published: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            slo,
+            slo_window: Mutex::default(),
         }
     }
 
@@ -89,6 +99,12 @@ impl Gateway {
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What an acknowledged message is safe from.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.backbone.durability()
     }
 
     /// Sessions whose sockets are gone.
@@ -124,11 +140,44 @@ impl Gateway {
     }
 
     /// Who is this?
-    ///
-    /// # Errors
-    /// A refusal with the reason.
-    pub fn authenticate(&self, token: &str) -> Result<Principal, Refusal> {
-        self.authenticator.authenticate(token)
+    pub fn authenticate(self: &Arc<Self>, token: &str) -> Checking {
+        match self.authenticator.authenticate(self.now().unix_ms, token) {
+            Checking::Done(answer) => Checking::Done(answer.and_then(|who| self.unrevoked(who))),
+            Checking::Waiting(answer) => {
+                let gateway = self.clone();
+                Checking::Waiting(Box::pin(async move { gateway.unrevoked(answer.await?) }))
+            }
+        }
+    }
+
+    fn unrevoked(&self, principal: Principal) -> Result<Principal, Refusal> {
+        if self.revoked.lock().refuses(&principal) {
+            let text = "the token was revoked; get a new one";
+            return Err(Refusal::new(ErrorCode::AuthFailed, text));
+        }
+        Ok(principal)
+    }
+
+    /// Refuses the user's tokens issued until now, and the token of this id, from now on. With demo
+    /// auth there is nothing to refuse: the token is only a name, and nothing says when it was given.
+    pub fn revoke(&self, user: Option<&str>, token_id: Option<&str>) {
+        if self.is_demo() {
+            return;
+        }
+        let now_ms = self.now().unix_ms;
+        let mut revoked = self.revoked.lock();
+        if let Some(user) = user {
+            revoked.user(now_ms, user);
+        }
+        if let Some(id) = token_id {
+            revoked.token(now_ms, id);
+        }
+    }
+
+    /// Whether any token is that user.
+    #[must_use]
+    pub const fn is_demo(&self) -> bool {
+        matches!(self.authenticator, Authenticator::Demo)
     }
 
     /// Whether the principal may do this now.
@@ -166,6 +215,26 @@ impl Gateway {
             self.count(published.status);
         }
         Ok(answer)
+    }
+
+    /// Waits for the answer to a publish.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn published_when(
+        &self,
+        answer: Answer<Result<Published, Unavailable>>,
+    ) -> Result<Published, Unavailable> {
+        match answer {
+            Answer::Ready(answer) => answer,
+            later @ Answer::Later(_) => {
+                let answer = later.await;
+                if let Ok(published) = &answer {
+                    self.count(published.status);
+                }
+                answer
+            }
+        }
     }
 
     /// Counts a publish whose answer came later.
@@ -243,6 +312,12 @@ impl Gateway {
         Ok(self.backbone.health()?)
     }
 
+    /// Whether the backbone can be reached.
+    #[must_use]
+    pub fn has_backbone(&self) -> bool {
+        self.backbone.health().is_ok()
+    }
+
     /// From now on no new connection is admitted and [`Gateway::ready`] says no.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -273,6 +348,27 @@ impl Gateway {
         totals
     }
 
+    /// What deliveries are judged by.
+    #[must_use]
+    pub const fn slo(&self) -> Slo {
+        self.slo
+    }
+
+    /// How fast the last minutes used up the allowed misses; see [`Window::burn_rate`].
+    #[must_use]
+    pub fn burn_rate(&self, latency: &Distribution) -> f64 {
+        let counted = self.counted(latency);
+        let window = self.slo_window.lock();
+        window.burn_rate(self.now().mono_ms(), counted, self.slo.objective)
+    }
+
+    fn counted(&self, latency: &Distribution) -> Counted {
+        Counted {
+            all: latency.count(),
+            within: latency.within(self.slo.target.as_nanos() as u64),
+        }
+    }
+
     /// Messages published, and publishes that were duplicates.
     #[must_use]
     pub fn published(&self) -> (u64, u64) {
@@ -282,7 +378,10 @@ impl Gateway {
 
     /// Lets go of what has outlived its time. Called about once a second.
     pub fn tend(&self) {
-        self.backbone.tend(self.now());
+        let now = self.now();
+        self.backbone.tend(now);
+        let counted = self.counted(&self.totals().latency);
+        self.slo_window.lock().mark(now.mono_ms(), counted);
     }
 }
 

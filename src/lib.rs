@@ -10,6 +10,7 @@
 //! * [`hub`]: who listens to what on this node.
 //! * [`auth`]: who a token stands for, and what they may do.
 //! * [`gateway`]: the conductor; every publish and subscribe of every way in goes through it.
+//! * [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
 //! * [`transport`]: where a session meets a socket.
 //! * [`http`]: every route on one screen, and what answers it.
 //! * [`server`]: all of it started, drained and stopped.
@@ -49,6 +50,8 @@ pub mod metrics;
 pub mod server;
 #[cfg(feature = "ssr")]
 pub mod session;
+#[cfg(feature = "ssr")]
+pub mod slo;
 #[cfg(feature = "ssr")]
 pub mod telemetry;
 #[cfg(feature = "ssr")]

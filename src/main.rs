@@ -52,7 +52,7 @@ fn verify(request: &verify::Request, json: bool) -> ExitCode {
 async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut stop = Box::pin(stop_signal()?);
     let server = Server::start(settings)?;
-    announce(server.addr);
+    announce(server.addr, settings.tls.is_some());
     stop.as_mut().await;
     tracing::info!("going away");
     server.drain().await;
@@ -82,16 +82,18 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the command line's own answer: where to go"
-)]
-fn announce(addr: std::net::SocketAddr) {
-    println!(
-        "micro-socket {} listens on {addr}",
-        env!("CARGO_PKG_VERSION")
+/// Says where to go. Nobody may be reading it any more.
+fn announce(addr: std::net::SocketAddr, tls: bool) {
+    use std::io::Write as _;
+
+    let s = if tls { "s" } else { "" };
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!(
+        "micro-socket {version} listens on {addr}\n  \
+           playground  http{s}://{addr}/docs\n  \
+           WebSocket   ws{s}://{addr}/ws  and  ws{s}://{addr}/ws/sub/{{topic}}\n  \
+           HTTP API    http{s}://{addr}/openapi\n"
     );
-    println!("  playground  http://{addr}/docs");
-    println!("  WebSocket   ws://{addr}/ws  and  ws://{addr}/ws/sub/{{topic}}");
-    println!("  HTTP API    http://{addr}/openapi");
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
 }

@@ -2,9 +2,12 @@
 //!
 //! Each shard has its own [`ShardMetrics`] that only it writes; readers add them up.
 //!
-//! Uses: nothing.
+//! Uses: protocol.
 
+use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::protocol::{CloseCode, ErrorCode};
 
 /// Buckets per power of two: a value is known to within an eighth of itself.
 const FINE_BITS: u32 = 3;
@@ -97,6 +100,18 @@ impl Distribution {
         0
     }
 
+    /// All values added up (to within a sixteenth).
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        let buckets = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        buckets
+            .map(|(bucket, count)| {
+                let below = bucket.checked_sub(1).map_or(0, upper);
+                (below as f64 + upper(bucket) as f64) / 2.0 * *count as f64
+            })
+            .sum()
+    }
+
     /// How many values do not exceed this one (to within an eighth).
     #[must_use]
     pub fn within(&self, value: u64) -> u64 {
@@ -112,6 +127,28 @@ pub struct ShardMetrics {
     /// From the moment a message was accepted to its write into a subscriber's socket, in
     /// nanoseconds (promise I5).
     pub latency: Histogram,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    closes: Codes<{ CloseCode::ALL.len() }>,
+    errors: Codes<{ ErrorCode::ALL.len() }>,
+}
+
+/// A counter for each code of a table, in the table's order.
+#[derive(Debug)]
+struct Codes<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Codes<N> {
+    fn default() -> Self {
+        Self(array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl<const N: usize> Codes<N> {
+    fn add_to(&self, sums: &mut [u64; N]) {
+        for (sum, counter) in sums.iter_mut().zip(&self.0) {
+            *sum += counter.load(Ordering::Relaxed);
+        }
+    }
 }
 
 impl ShardMetrics {
@@ -126,6 +163,26 @@ impl ShardMetrics {
             self.latency.record(oldest_ns, messages - messages / 2);
             self.latency.record(newest_ns, messages / 2);
         }
+    }
+
+    /// Bytes were read from a socket.
+    pub fn read(&self, bytes: usize) {
+        add(&self.bytes_in, bytes as u64);
+    }
+
+    /// Bytes were written into a socket.
+    pub fn wrote(&self, bytes: usize) {
+        add(&self.bytes_out, bytes as u64);
+    }
+
+    /// The gateway closes a socket.
+    pub fn closed(&self, code: CloseCode) {
+        add(&self.closes.0[code as usize], 1);
+    }
+
+    /// An `error` frame was sent.
+    pub fn refused(&self, code: ErrorCode) {
+        add(&self.errors.0[code as usize], 1);
     }
 
     /// The shard has that many subscriptions now.
@@ -145,6 +202,14 @@ pub struct Totals {
     pub delivered: u64,
     /// Accept to write, in nanoseconds.
     pub latency: Distribution,
+    /// Bytes read from WebSockets after their handshake.
+    pub bytes_in: u64,
+    /// Bytes written into WebSockets after their handshake.
+    pub bytes_out: u64,
+    /// Sockets that the gateway closed, in the order of [`CloseCode::ALL`].
+    pub closes: [u64; CloseCode::ALL.len()],
+    /// `error` frames that were sent, in the order of [`ErrorCode::ALL`].
+    pub errors: [u64; ErrorCode::ALL.len()],
 }
 
 impl Totals {
@@ -153,6 +218,16 @@ impl Totals {
         self.subscriptions += shard.subscriptions.load(Ordering::Relaxed);
         self.delivered += shard.delivered.load(Ordering::Relaxed);
         shard.latency.add_to(&mut self.latency);
+        self.bytes_in += shard.bytes_in.load(Ordering::Relaxed);
+        self.bytes_out += shard.bytes_out.load(Ordering::Relaxed);
+        shard.closes.add_to(&mut self.closes);
+        shard.errors.add_to(&mut self.errors);
+    }
+
+    /// Sockets that the gateway closed with this code.
+    #[must_use]
+    pub const fn closed(&self, code: CloseCode) -> u64 {
+        self.closes[code as usize]
     }
 }
 
@@ -191,5 +266,34 @@ mod tests {
             );
         }
         assert!((480..=570).contains(&sum.within(500_000)));
+        let exact = 500_500_000.0;
+        assert!((sum.sum() - exact).abs() < exact / 16.0, "{}", sum.sum());
+    }
+
+    #[test]
+    fn each_code_has_the_counter_of_its_place() {
+        let shard = ShardMetrics::default();
+        for (times, code) in CloseCode::ALL.iter().enumerate() {
+            (0..times).for_each(|_| shard.closed(*code));
+        }
+        for (times, code) in ErrorCode::ALL.iter().enumerate() {
+            (0..times).for_each(|_| shard.refused(*code));
+        }
+        let mut totals = Totals::default();
+        totals.add(&shard);
+        assert!(
+            totals
+                .closes
+                .iter()
+                .copied()
+                .eq(0..CloseCode::ALL.len() as u64)
+        );
+        assert!(
+            totals
+                .errors
+                .iter()
+                .copied()
+                .eq(0..ErrorCode::ALL.len() as u64)
+        );
     }
 }

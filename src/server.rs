@@ -5,7 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leptos::config::LeptosOptions;
 use tokio::runtime::Handle;
@@ -14,14 +14,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
-use crate::backbone::{Memory, MemorySessions, Retention};
-use crate::config::{Auth, Backbone, Settings};
+use crate::backbone::disk::{self, DiskSessions};
+use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, Sessions};
+use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
 use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
 use crate::transport::listen::{Running, Start, bind, start};
+use crate::transport::tls::Tls;
 use crate::transport::{Limits, ShardHandle};
 
 /// How often the backbone lets go of what has outlived its time.
@@ -35,6 +37,8 @@ pub struct Server {
     /// Where it listens; the port is known also when 0 was asked for.
     pub addr: SocketAddr,
     gateway: Arc<Gateway>,
+    backbone: backbone::Handle,
+    sessions: Arc<dyn Sessions>,
     shards: Vec<Running>,
     refuse: CancellationToken,
     exchanges: TaskTracker,
@@ -46,37 +50,40 @@ impl Server {
     /// Starts a gateway. Must be called within a runtime, which renders pages and answers HTTP.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or the certificate is of no use.
     pub fn start(settings: &Settings) -> io::Result<Self> {
         // The page is rendered on the runtime we are in; a second start finds it set already.
         let _ = any_spawner::Executor::init_tokio();
+        let tls = settings.tls.as_ref();
+        let tls = tls.map(|files| Tls::load(&files.cert, &files.key));
+        let tls = tls.transpose()?;
         let listener = bind(settings.addr)?;
         let addr = listener.local_addr()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
-        let backbone = match settings.backbone {
-            Backbone::Memory => {
-                // A new process is a new numbering, which no earlier one's positions fit.
-                let epoch = Epoch::new(&uuid::Uuid::new_v4().simple().to_string()[..16]);
-                Arc::new(Memory::new(epoch, &retention(settings), hub.clone()))
+        let (backbone, sessions) = backbone(settings, hub.clone())?;
+        let authenticator = match &settings.trust {
+            None => Authenticator::Demo,
+            Some(trust) => {
+                Authenticator::jwt(trust, Handle::current()).map_err(io::Error::other)?
             }
-        };
-        let authenticator = match settings.auth {
-            Auth::Demo => Authenticator::Demo,
         };
         let max_connections = settings.max_connections.map_or(0, Into::into);
         let gateway = Arc::new(Gateway::new(
             authenticator,
-            backbone,
-            Arc::new(MemorySessions::default()),
+            backbone.clone(),
+            sessions.clone(),
             hub,
             max_connections,
+            settings.slo,
         ));
         let refuse = CancellationToken::new();
         let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
+        let handles = Arc::default();
         let state = AppState {
             gateway: gateway.clone(),
+            shards: Arc::clone(&handles),
             allowed_origins: Arc::new(settings.allowed_origins.clone()),
             demo_endpoints: settings.demo_endpoints,
             max_message_bytes: settings.max_message_bytes,
@@ -89,15 +96,19 @@ impl Server {
                 gateway: gateway.clone(),
                 limits: limits(settings),
                 router: router(state),
+                tls,
                 refuse: refuse.clone(),
                 exchanges: exchanges.clone(),
                 stop: stop.clone(),
             },
         )?;
+        let _ = handles.set(shards.iter().map(|shard| shard.handle.clone()).collect());
         tokio::spawn(tend(gateway.clone(), stop.clone()));
         Ok(Self {
             addr,
             gateway,
+            backbone,
+            sessions,
             shards,
             refuse,
             exchanges,
@@ -130,9 +141,13 @@ impl Server {
         let deadline = deadline.min(Instant::now() + LAST_ANSWERS);
         let _ = timeout_at(deadline, self.exchanges.wait()).await;
         drop(self.stop);
-        let shards = self.shards;
-        let joined = tokio::task::spawn_blocking(|| shards.into_iter().for_each(Running::join));
-        let _ = joined.await;
+        let (shards, backbone, sessions) = (self.shards, self.backbone, self.sessions);
+        let ended = tokio::task::spawn_blocking(move || {
+            shards.into_iter().for_each(Running::join);
+            sessions.close();
+            backbone.close();
+        });
+        let _ = ended.await;
     }
 }
 
@@ -144,6 +159,38 @@ async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
     {
         gateway.tend();
     }
+}
+
+fn backbone(
+    settings: &Settings,
+    hub: Arc<Hub>,
+) -> io::Result<(backbone::Handle, Arc<dyn Sessions>)> {
+    let retention = retention(settings);
+    // Memory begins a new numbering with each process, which no earlier one's positions fit; disk
+    // does where it has to.
+    let new_epoch = Epoch::new(&uuid::Uuid::new_v4().simple().to_string()[..16]);
+    Ok(match settings.backbone {
+        Backbone::Memory => (
+            Arc::new(Memory::new(new_epoch, &retention, hub)),
+            Arc::new(MemorySessions::default()),
+        ),
+        Backbone::Disk => {
+            let options = disk::Options {
+                dir: settings.data_dir.clone(),
+                fsync_interval: settings.fsync_interval,
+                new_epoch,
+            };
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = Now {
+                mono_ns: 0,
+                unix_ms: unix.unwrap_or_default().as_millis() as u64,
+            };
+            // First, because it makes sure that nobody else has the directory.
+            let disk = Disk::open(now, options, &retention, hub)?;
+            let sessions = DiskSessions::open(now, &settings.data_dir, settings.session_ttl)?;
+            (Arc::new(disk), Arc::new(sessions))
+        }
+    })
 }
 
 fn retention(settings: &Settings) -> Retention {

@@ -1,14 +1,37 @@
 //! Who a token stands for, and what they may do (promise I1).
 //!
+//! * [`acl`](Grants): what a user may do with a topic. Pure.
+//! * [`claims`](Rules): what a verified token says, and whether it holds now. Pure.
+//! * `keys`: what tokens are verified with, and why a weak key is refused. Pure.
+//! * [`jwks`](Jwks): keys from the issuer's key set, kept and renewed.
+//! * [`revoked`](Revoked): users and tokens turned away before their time. Pure.
+//!
 //! Uses: protocol.
 
 mod acl;
+mod claims;
+mod jwks;
+mod keys;
+mod revoked;
+#[cfg(test)]
+mod tests;
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::protocol::{ErrorCode, Refusal};
+use jsonwebtoken::{EncodingKey, Header};
+use tokio::runtime::Handle;
 
-pub use acl::{Action, Grants};
+use crate::protocol::{ErrorCode, Refusal, Token};
+
+pub use acl::{Action, Grants, Pattern};
+pub use claims::{Audience, Claims, Rules, Topics};
+pub use jwks::Jwks;
+pub use revoked::Revoked;
+
+use keys::Key;
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8192;
@@ -24,6 +47,132 @@ pub struct Principal {
     pub grants: Grants,
     /// When the token expires, in milliseconds since the Unix epoch.
     pub expires_unix_ms: Option<u64>,
+    /// The token's own id.
+    pub token_id: Option<Arc<str>>,
+    /// When the token was issued, in milliseconds since the Unix epoch.
+    pub issued_unix_ms: Option<u64>,
+    /// Whether the token allows to disconnect others.
+    pub admin: bool,
+}
+
+impl Principal {
+    /// Somebody who may do everything with topics, for ever.
+    #[must_use]
+    pub fn unlimited(user: &str) -> Self {
+        Self {
+            user: user.into(),
+            grants: Grants::All,
+            expires_unix_ms: None,
+            token_id: None,
+            issued_unix_ms: None,
+            admin: false,
+        }
+    }
+}
+
+/// Where the keys come from. It is checked when it is made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeySource(Source);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Source {
+    Secret(Token),
+    Pem { file: String, text: String },
+    Set(http::Uri),
+}
+
+impl KeySource {
+    /// An HS256 secret.
+    ///
+    /// # Errors
+    /// When it is short or a PEM; the text does not hold it.
+    pub fn secret(secret: &str) -> Result<Self, String> {
+        keys::check_secret(secret)?;
+        Ok(Self(Source::Secret(Token::new(secret))))
+    }
+
+    /// The text of a PEM file with a public key.
+    ///
+    /// # Errors
+    /// When it is something else or too weak.
+    pub fn public_key(file: &str, text: String) -> Result<Self, String> {
+        Key::of_pem(&text).map_err(|problem| format!("{file} {problem}"))?;
+        Ok(Self(Source::Pem {
+            file: file.to_owned(),
+            text,
+        }))
+    }
+
+    /// The address of a key set.
+    ///
+    /// # Errors
+    /// When it is not https, or http to this machine.
+    pub fn key_set(url: &str) -> Result<Self, String> {
+        jwks::check_url(url).map(|uri| Self(Source::Set(uri)))
+    }
+
+    /// The secret, if it is one.
+    #[must_use]
+    pub fn as_secret(&self) -> Option<&Token> {
+        match &self.0 {
+            Source::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a key set, which may hold keys of several issuers.
+    #[must_use]
+    pub const fn is_set(&self) -> bool {
+        matches!(self.0, Source::Set(_))
+    }
+
+    /// The setting that names it, and its value as it may be shown.
+    #[must_use]
+    pub fn shown(&self) -> (&'static str, String) {
+        match &self.0 {
+            Source::Secret(_) => ("jwt-secret", "(redacted)".to_owned()),
+            Source::Pem { file, .. } => ("jwt-public-key", file.clone()),
+            Source::Set(uri) => ("jwks-url", uri.to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, value) = self.shown();
+        write!(f, "{name} = {value:?}")
+    }
+}
+
+/// Which tokens are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// What verifies their signatures.
+    pub keys: KeySource,
+    /// What they must say.
+    pub rules: Rules,
+}
+
+/// The answer to a token: there at once, or when the issuer's keys have been fetched.
+pub enum Checking {
+    /// Here it is.
+    Done(Result<Principal, Refusal>),
+    /// It comes.
+    Waiting(Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send>>),
+}
+
+impl Checking {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AuthFailed`], [`ErrorCode::TokenExpired`], or [`ErrorCode::NotAvailable`] when
+    /// the issuer's keys cannot be fetched.
+    pub async fn answer(self) -> Result<Principal, Refusal> {
+        match self {
+            Self::Done(answer) => answer,
+            Self::Waiting(answer) => answer.await,
+        }
+    }
 }
 
 /// How tokens are checked.
@@ -31,47 +180,78 @@ pub struct Principal {
 pub enum Authenticator {
     /// Any non-empty token is that user, who may do everything. For trying things out.
     Demo,
+    /// Tokens signed with one key.
+    Key(Box<OneKey>, Rules),
+    /// Tokens signed with a key of the issuer's set.
+    Set(Jwks, Rules),
 }
+
+/// A key that was found good.
+#[derive(Debug)]
+pub struct OneKey(Key);
 
 impl Authenticator {
-    /// Checks a token.
+    /// Believes tokens as `trust` says; a key set is fetched on `runtime`.
     ///
     /// # Errors
-    /// [`ErrorCode::AuthFailed`] when it is refused.
-    pub fn authenticate(&self, token: &str) -> Result<Principal, Refusal> {
-        let refuse = |text: String| Err(Refusal::new(ErrorCode::AuthFailed, text));
+    /// When the key cannot be used; a [`KeySource`] has been checked, so this does not happen.
+    pub fn jwt(trust: &Trust, runtime: Handle) -> Result<Self, String> {
+        let rules = trust.rules.clone();
+        let one = |key| Self::Key(Box::new(OneKey(key)), rules.clone());
+        Ok(match &trust.keys.0 {
+            Source::Secret(secret) => one(Key::of_secret(secret)),
+            Source::Pem { text, .. } => one(Key::of_pem(text)?),
+            Source::Set(uri) => Self::Set(Jwks::new(uri.clone(), runtime), rules),
+        })
+    }
+
+    /// Checks a token at this moment.
+    pub fn authenticate(&self, unix_ms: u64, token: &str) -> Checking {
         if token.is_empty() {
-            return refuse("the token is empty; setup needs a token".to_owned());
+            return refuse("the token is empty; setup needs a token");
         }
         if token.len() > MAX_TOKEN_BYTES {
-            return refuse(format!("the token is longer than {MAX_TOKEN_BYTES} bytes"));
+            return refuse("the token is longer than 8192 bytes");
         }
         match self {
-            Self::Demo if token.len() > MAX_USER_BYTES => refuse(format!(
-                "with demo auth the token is the user and at most {MAX_USER_BYTES} bytes long"
-            )),
-            Self::Demo => Ok(Principal {
-                user: token.into(),
-                grants: Grants::All,
-                expires_unix_ms: None,
-            }),
+            Self::Demo if token.len() > MAX_USER_BYTES => {
+                refuse("with demo auth the token is the user and at most 255 bytes long")
+            }
+            Self::Demo => Checking::Done(Ok(Principal::unlimited(token))),
+            Self::Key(key, rules) => Checking::Done(
+                keys::header(token)
+                    .and_then(|_| key.0.verify(token))
+                    .and_then(|claims| rules.check(unix_ms, claims)),
+            ),
+            Self::Set(set, rules) => {
+                let kid = match keys::header(token) {
+                    Ok(header) => header.kid,
+                    Err(refusal) => return Checking::Done(Err(refusal)),
+                };
+                let check = move |key: Key, token: &str, rules: &Rules| {
+                    rules.check(unix_ms, key.verify(token)?)
+                };
+                if let Some(key) = set.key_now(kid.as_deref()) {
+                    return Checking::Done(key.and_then(|key| check(key, token, rules)));
+                }
+                let (set, rules, token) = (set.clone(), rules.clone(), token.to_owned());
+                Checking::Waiting(Box::pin(async move {
+                    check(set.key(kid.as_deref()).await?, &token, &rules)
+                }))
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn refuse(text: &'static str) -> Checking {
+    Checking::Done(Err(Refusal::new(ErrorCode::AuthFailed, text)))
+}
 
-    #[test]
-    fn demo_takes_any_token_but_none() {
-        let demo = Authenticator::Demo;
-        assert_eq!(&*demo.authenticate("ann").unwrap().user, "ann");
-        for bad in ["", &"x".repeat(256), &"x".repeat(9000)] {
-            assert_eq!(
-                demo.authenticate(bad).unwrap_err().code,
-                ErrorCode::AuthFailed
-            );
-        }
-    }
+/// Signs claims with an HS256 secret, for development.
+///
+/// # Errors
+/// When the claims cannot be written.
+pub fn mint(secret: &Token, claims: &Claims) -> Result<String, String> {
+    let key = EncodingKey::from_secret(secret.expose().as_bytes());
+    jsonwebtoken::encode(&Header::default(), claims, &key).map_err(|error| error.to_string())
 }

@@ -20,7 +20,7 @@ impl Events for Seen {
 }
 
 impl Seen {
-    fn numbers(&self, topic: &str) -> Vec<SeqNo> {
+    pub(crate) fn numbers(&self, topic: &str) -> Vec<SeqNo> {
         let seen = self.0.lock().unwrap();
         seen.iter()
             .filter(|(t, _)| t == topic)
@@ -106,6 +106,33 @@ pub(crate) async fn an_id_has_one_effect(backbone: &dyn Backbone, seen: &Seen) {
     );
     assert_eq!(seen.numbers("t").len(), 2);
     assert!(seen.numbers("u").is_empty());
+}
+
+pub(crate) async fn copies_in_flight_have_one_effect(backbone: &dyn Backbone, seen: &Seen) {
+    let copies: Vec<_> = ["t", "t", "u"]
+        .map(|topic| backbone.publish(at(0), publication(topic, "m", "{}")))
+        .into_iter()
+        .collect();
+    let mut answers = Vec::new();
+    for copy in copies {
+        answers.push(copy.await.unwrap());
+    }
+    let statuses: Vec<_> = answers.iter().map(|published| published.status).collect();
+    assert_eq!(
+        statuses,
+        [AckStatus::Ok, AckStatus::Duplicate, AckStatus::Duplicate]
+    );
+    assert!(answers.iter().all(|p| p.seq_no == answers[0].seq_no));
+    let elsewhere: Vec<_> = answers.iter().map(|p| p.elsewhere.is_some()).collect();
+    assert_eq!(elsewhere, [false, false, true]);
+    assert_eq!((seen.numbers("t").len(), seen.numbers("u").len()), (1, 0));
+}
+
+pub(crate) async fn closing_loses_nothing_that_was_accepted(backbone: &dyn Backbone, seen: &Seen) {
+    let accepted = backbone.publish(at(0), publication("t", "m", "{}"));
+    backbone.close();
+    assert_eq!(accepted.await.unwrap().status, AckStatus::Ok);
+    assert_eq!(seen.numbers("t").len(), 1);
 }
 
 pub(crate) async fn payloads_come_back_byte_for_byte(backbone: &dyn Backbone, _: &Seen) {
@@ -203,32 +230,57 @@ pub(crate) async fn publishers_on_many_threads_agree(backbone: Arc<dyn Backbone>
     assert!(numbers.is_sorted_by(|a, b| a < b));
 }
 
+/// `$open` makes a backbone, and what must live as long as it.
 macro_rules! suite {
-    ($backbone:ident, $open:expr) => {
-        mod $backbone {
+    ($name:ident, $open:ident) => {
+        mod $name {
             use super::*;
             suite!(@tests $open; numbers_rise_and_reach_the_hub_in_order an_id_has_one_effect
-                payloads_come_back_byte_for_byte a_replay_is_all_or_nothing history_is_paged);
+                copies_in_flight_have_one_effect payloads_come_back_byte_for_byte
+                a_replay_is_all_or_nothing history_is_paged
+                closing_loses_nothing_that_was_accepted);
 
             #[tokio::test]
             async fn publishers_on_many_threads_agree() {
                 let seen = Arc::new(Seen::default());
-                let backbone: Arc<dyn Backbone> = Arc::new($open(seen.clone()));
-                super::publishers_on_many_threads_agree(backbone, seen).await;
+                let (backbone, _guard) = $open(seen.clone());
+                super::publishers_on_many_threads_agree(Arc::new(backbone), seen).await;
             }
         }
     };
-    (@tests $open:expr; $($test:ident)*) => {
+    (@tests $open:ident; $($test:ident)*) => {
         $(#[tokio::test]
         async fn $test() {
             let seen = Arc::new(Seen::default());
-            super::$test(&$open(seen.clone()), &seen).await;
+            let (backbone, _guard) = $open(seen.clone());
+            super::$test(&backbone, &seen).await;
         })*
     };
 }
 
-suite!(memory, |seen| Memory::new(
-    Epoch::new("e1"),
-    &retention(),
-    seen
-));
+fn in_memory(seen: Arc<Seen>) -> (Memory, ()) {
+    (Memory::new(Epoch::new("e1"), &retention(), seen), ())
+}
+
+fn on_disk(seen: Arc<Seen>, fsync_interval: Option<Duration>) -> (Disk, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = disk::Options {
+        dir: dir.path().to_owned(),
+        fsync_interval,
+        new_epoch: Epoch::new("e1"),
+    };
+    let disk = Disk::open(at(0), options, &retention(), seen).unwrap();
+    (disk, dir)
+}
+
+fn synced(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
+    on_disk(seen, None)
+}
+
+fn synced_later(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
+    on_disk(seen, Some(Duration::from_millis(20)))
+}
+
+suite!(memory, in_memory);
+suite!(disk_synced, synced);
+suite!(disk_synced_later, synced_later);

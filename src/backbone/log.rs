@@ -19,8 +19,23 @@ use crate::protocol::{SeqNo, Topic, UnrecoveredReason};
 
 use super::record::Record;
 
-/// What a record costs besides its bytes.
-const RECORD_OVERHEAD: usize = std::mem::size_of::<Record>() + std::mem::size_of::<Arrival>() + 32;
+/// What is kept of a message: the message itself, or where it lies.
+pub trait Kept: Clone {
+    /// Its place in the topic.
+    fn seq_no(&self) -> SeqNo;
+    /// The bytes it takes besides this value.
+    fn bytes(&self) -> usize;
+}
+
+impl Kept for Record {
+    fn seq_no(&self) -> SeqNo {
+        self.seq_no
+    }
+
+    fn bytes(&self) -> usize {
+        self.frame.len()
+    }
+}
 
 #[derive(Debug)]
 struct Arrival {
@@ -30,9 +45,9 @@ struct Arrival {
 }
 
 #[derive(Debug)]
-struct TopicLog {
+struct TopicLog<K> {
     /// The kept records, oldest first.
-    ring: VecDeque<Record>,
+    ring: VecDeque<K>,
     /// The newest number ever given.
     head: SeqNo,
     /// Everything up to this number is no longer kept.
@@ -76,8 +91,8 @@ impl Pool {
 
 /// Topics and their kept records.
 #[derive(Debug)]
-pub struct Logs {
-    topics: HashMap<Topic, TopicLog>,
+pub struct Logs<K> {
+    topics: HashMap<Topic, TopicLog<K>>,
     arrivals: VecDeque<Arrival>,
     records: usize,
     bytes: usize,
@@ -86,7 +101,7 @@ pub struct Logs {
     pool: Arc<Pool>,
 }
 
-impl Logs {
+impl<K: Kept> Logs<K> {
     /// No topics yet.
     #[must_use]
     pub fn new(bounds: Bounds, pool: Arc<Pool>) -> Self {
@@ -101,40 +116,59 @@ impl Logs {
         }
     }
 
-    /// Takes the topic's next number, makes its record with `make(seq_no, previous)` and keeps it.
-    /// Returns the topic's shared name and the record.
+    /// Takes the topic's next number, makes its record with `make(seq_no, previous)`, keeps it and
+    /// lets go of what is too old or too much. Returns the topic's shared name and the record.
     pub fn append(
         &mut self,
         now_ms: u64,
         topic: &str,
-        make: impl FnOnce(SeqNo, SeqNo) -> Record,
-    ) -> (Topic, Record) {
+        make: impl FnOnce(SeqNo, SeqNo) -> K,
+    ) -> (Topic, K) {
+        let head = self.head(topic);
+        let kept = make(head + 1, head);
+        let name = self.insert(now_ms, topic, kept.clone());
+        self.trim(now_ms);
+        (name, kept)
+    }
+
+    /// Keeps what has its number already, which must be above the topic's head. Where it is not the
+    /// next one, what was kept before is let go: a run of numbers has no holes. Returns the topic's
+    /// shared name.
+    pub fn insert(&mut self, now_ms: u64, topic: &str, kept: K) -> Topic {
         let name = match self.topics.get_key_value(topic) {
             Some((name, _)) => name.clone(),
             None => Topic::trusted(topic),
         };
-        let floor = self.floor;
+        let (seq_no, bytes) = (kept.seq_no(), cost(&kept));
         let log = self.topics.entry(name.clone()).or_insert_with(|| TopicLog {
             ring: VecDeque::new(),
-            head: floor,
-            trimmed: floor,
+            head: seq_no - 1,
+            trimmed: seq_no - 1,
         });
-        let record = make(log.head + 1, log.head);
-        log.head += 1;
-        log.ring.push_back(record.clone());
-        let surplus = log.ring.len() > self.bounds.per_topic;
-        let dropped = if surplus { drop_front(log) } else { 0 };
-        self.take(cost(&record));
-        if surplus {
-            self.give_back(dropped);
+        let (mut dropped, mut dropped_bytes) = (0, 0);
+        let mut surplus = if log.head + 1 == seq_no {
+            (log.ring.len() + 1).saturating_sub(self.bounds.per_topic)
+        } else {
+            log.ring.len()
+        };
+        while surplus > 0 {
+            dropped_bytes += drop_front(log);
+            dropped += 1;
+            surplus -= 1;
         }
+        if log.ring.is_empty() {
+            log.trimmed = seq_no - 1;
+        }
+        log.head = seq_no;
+        log.ring.push_back(kept);
+        self.take(bytes);
+        self.give_back(dropped, dropped_bytes);
         self.arrivals.push_back(Arrival {
             at_ms: now_ms,
-            seq_no: record.seq_no,
+            seq_no,
             topic: name.clone(),
         });
-        self.trim(now_ms);
-        (name, record)
+        name
     }
 
     /// Lets go of what is too old or too much.
@@ -144,22 +178,7 @@ impl Logs {
             if !aged && !self.pool.overdrawn(self.bytes) {
                 break;
             }
-            let Some(oldest) = self.arrivals.pop_front() else {
-                break;
-            };
-            let Some(log) = self.topics.get_mut(&oldest.topic) else {
-                continue;
-            };
-            // The per-topic bound may have taken it already.
-            if log.ring.front().is_some_and(|r| r.seq_no <= oldest.seq_no) {
-                let dropped = drop_front(log);
-                let head = log.ring.is_empty().then_some(log.head);
-                self.give_back(dropped);
-                if let Some(head) = head {
-                    self.floor = self.floor.max(head);
-                    self.topics.remove(&oldest.topic);
-                }
-            }
+            self.drop_oldest();
         }
         // Arrivals whose record the per-topic bound took would pile up behind one that stays.
         if self.arrivals.len() > 64 + 2 * self.records {
@@ -172,14 +191,54 @@ impl Logs {
         }
     }
 
+    /// Lets go of the oldest records as long as they are `gone`.
+    pub fn drop_while(&mut self, gone: impl Fn(&K) -> bool) {
+        while let Some(oldest) = self.arrivals.front() {
+            let log = self.topics.get(&oldest.topic);
+            let kept = log.and_then(|log| log.ring.front());
+            if kept.is_some_and(|kept| kept.seq_no() <= oldest.seq_no && !gone(kept)) {
+                break;
+            }
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.arrivals.pop_front() else {
+            return;
+        };
+        let Some(log) = self.topics.get_mut(&oldest.topic) else {
+            return;
+        };
+        // The per-topic bound may have taken it already.
+        if log
+            .ring
+            .front()
+            .is_some_and(|r| r.seq_no() <= oldest.seq_no)
+        {
+            let dropped = drop_front(log);
+            let head = log.ring.is_empty().then_some(log.head);
+            self.give_back(1, dropped);
+            if let Some(head) = head {
+                self.raise_floor(head);
+                self.topics.remove(&oldest.topic);
+            }
+        }
+    }
+
+    /// From now on topics without a kept record are numbered from above this number.
+    pub fn raise_floor(&mut self, floor: SeqNo) {
+        self.floor = self.floor.max(floor);
+    }
+
     fn take(&mut self, bytes: usize) {
         self.records += 1;
         self.bytes += bytes;
         self.pool.used.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn give_back(&mut self, bytes: usize) {
-        self.records -= 1;
+    fn give_back(&mut self, records: usize, bytes: usize) {
+        self.records -= records;
         self.bytes -= bytes;
         self.pool.used.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -194,7 +253,7 @@ impl Logs {
     ///
     /// # Errors
     /// Why it is not all there: trimmed, or the number is ahead of the head.
-    pub fn after(&self, topic: &str, seq_no: SeqNo) -> Result<Vec<Record>, UnrecoveredReason> {
+    pub fn after(&self, topic: &str, seq_no: SeqNo) -> Result<Vec<K>, UnrecoveredReason> {
         let head = self.head(topic);
         let trimmed = self.topics.get(topic).map_or(self.floor, |log| log.trimmed);
         if seq_no > head {
@@ -208,9 +267,9 @@ impl Logs {
 
     /// The kept records after a number, at most `limit`, oldest first.
     #[must_use]
-    pub fn kept_after(&self, topic: &str, seq_no: SeqNo, limit: usize) -> Vec<Record> {
+    pub fn kept_after(&self, topic: &str, seq_no: SeqNo, limit: usize) -> Vec<K> {
         self.topics.get(topic).map_or_else(Vec::new, |log| {
-            let from = log.ring.partition_point(|record| record.seq_no <= seq_no);
+            let from = log.ring.partition_point(|kept| kept.seq_no() <= seq_no);
             log.ring.range(from..).take(limit).cloned().collect()
         })
     }
@@ -222,17 +281,18 @@ impl Logs {
     }
 }
 
-fn cost(record: &Record) -> usize {
-    record.frame.len() + RECORD_OVERHEAD
+/// What a record takes in memory, or on disk and in the memory that finds it there.
+fn cost<K: Kept>(kept: &K) -> usize {
+    kept.bytes() + std::mem::size_of::<K>() + std::mem::size_of::<Arrival>() + 32
 }
 
 /// Lets go of a topic's oldest record and returns what it cost.
-fn drop_front(log: &mut TopicLog) -> usize {
-    let Some(record) = log.ring.pop_front() else {
+fn drop_front<K: Kept>(log: &mut TopicLog<K>) -> usize {
+    let Some(kept) = log.ring.pop_front() else {
         return 0;
     };
-    log.trimmed = record.seq_no;
-    cost(&record)
+    log.trimmed = kept.seq_no();
+    cost(&kept)
 }
 
 #[cfg(test)]
@@ -240,11 +300,11 @@ mod tests {
     use super::*;
     use crate::backbone::Publication;
 
-    fn logs(per_topic: usize, ttl_ms: u64, bytes: usize) -> Logs {
+    fn logs(per_topic: usize, ttl_ms: u64, bytes: usize) -> Logs<Record> {
         Logs::new(Bounds { per_topic, ttl_ms }, Pool::new(bytes, 1))
     }
 
-    fn append(logs: &mut Logs, now_ms: u64, topic: &str) -> SeqNo {
+    fn append(logs: &mut Logs<Record>, now_ms: u64, topic: &str) -> SeqNo {
         let publication = Publication {
             user: "u",
             topic,
@@ -259,7 +319,11 @@ mod tests {
         .seq_no
     }
 
-    fn numbers(logs: &Logs, topic: &str, after: SeqNo) -> Result<Vec<SeqNo>, UnrecoveredReason> {
+    fn numbers(
+        logs: &Logs<Record>,
+        topic: &str,
+        after: SeqNo,
+    ) -> Result<Vec<SeqNo>, UnrecoveredReason> {
         logs.after(topic, after)
             .map(|records| records.iter().map(|r| r.seq_no).collect())
     }
@@ -321,6 +385,20 @@ mod tests {
         assert_eq!(numbers(&logs, "a", 6), Err(UnrecoveredReason::Trimmed));
         assert_eq!(append(&mut logs, 2000, "a"), 8);
         assert_eq!(numbers(&logs, "a", 7), Ok(vec![8]));
+    }
+
+    #[test]
+    fn a_hole_in_the_numbers_lets_go_of_what_was_before() {
+        let mut logs = logs(10, 1000, usize::MAX);
+        append(&mut logs, 0, "a");
+        let mut record = logs.kept_after("a", 0, 1).remove(0);
+        record.seq_no = 9;
+        logs.insert(0, "a", record);
+        assert_eq!(logs.head("a"), 9);
+        assert_eq!(numbers(&logs, "a", 1), Err(UnrecoveredReason::Trimmed));
+        assert_eq!(numbers(&logs, "a", 8), Ok(vec![9]));
+        logs.trim(1000);
+        assert_eq!((logs.size(), logs.records), ((0, 0), 0));
     }
 
     #[test]

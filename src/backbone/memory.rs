@@ -27,7 +27,7 @@ pub struct Memory {
     fingerprints: Fingerprints,
     ids: Vec<Mutex<Window>>,
     hasher: RandomState,
-    logs: Vec<Mutex<Logs>>,
+    logs: Vec<Mutex<Logs<Record>>>,
     events: Arc<dyn Events>,
 }
 
@@ -55,7 +55,7 @@ impl Memory {
         }
     }
 
-    fn logs_of(&self, topic: &str) -> &Mutex<Logs> {
+    fn logs_of(&self, topic: &str) -> &Mutex<Logs<Record>> {
         &self.logs[self.hasher.hash_one(topic) as usize % PARTS]
     }
 

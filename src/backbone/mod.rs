@@ -7,6 +7,7 @@
 //! Uses: protocol, websocket.
 
 pub mod dedup;
+pub mod disk;
 pub mod log;
 pub mod memory;
 pub mod record;
@@ -15,6 +16,7 @@ pub mod sessions;
 #[cfg(test)]
 mod contract;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::protocol::{AckStatus, Epoch, Position, SeqNo, Topic, UnrecoveredReason};
 
+pub use disk::Disk;
 pub use memory::Memory;
 pub use record::Record;
 pub use sessions::{MemorySessions, SessionId, SessionRecord, SessionTopic, Sessions};
@@ -175,8 +178,38 @@ pub trait Backbone: Send + Sync + 'static {
     /// [`Unavailable`] with the reason.
     fn health(&self) -> Result<(), Unavailable>;
 
+    /// What an acknowledged message is safe from.
+    fn durability(&self) -> Durability {
+        Durability::Process
+    }
+
     /// Lets go of what has outlived its time. Called about once a second.
     fn tend(&self, now: Now);
+
+    /// Finishes what was accepted and takes nothing more. Returns when all of it is as safe as it
+    /// can be; may wait for a disk.
+    fn close(&self) {}
+}
+
+/// What an acknowledged message is safe from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing beyond this process.
+    Process,
+    /// The end of the process and of the machine's power: it is on disk before it is acknowledged.
+    Synced,
+    /// The end of the process; a power cut can take back this much time.
+    SyncedEvery(Duration),
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process => f.write_str("process"),
+            Self::Synced => f.write_str("fsync"),
+            Self::SyncedEvery(interval) => write!(f, "fsync every {}ms", interval.as_millis()),
+        }
+    }
 }
 
 /// How much is remembered. Every bound has a default in the settings.
@@ -186,7 +219,7 @@ pub struct Retention {
     pub history_size: usize,
     /// How long a message is kept.
     pub history_ttl: Duration,
-    /// Bytes of kept messages in all.
+    /// Bytes of kept messages in all: in memory, or on disk.
     pub history_bytes: usize,
     /// How long a message id is remembered.
     pub dedup_ttl: Duration,

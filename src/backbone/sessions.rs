@@ -62,6 +62,9 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Lets go of a session.
     fn forget(&self, id: SessionId);
+
+    /// Finishes what was begun. Returns when all of it is as safe as it can be; may wait for a disk.
+    fn close(&self) {}
 }
 
 /// Sessions in this process, bounded by count and bytes.
@@ -91,6 +94,17 @@ impl Kept {
             }
             self.remove(id);
         }
+    }
+}
+
+impl MemorySessions {
+    /// Every session with its expiry.
+    pub(super) fn all(&self) -> Vec<(SessionId, u64, SessionRecord)> {
+        let kept = self.0.lock();
+        let sessions = kept.sessions.iter();
+        sessions
+            .map(|(id, (expires, record))| (*id, *expires, record.clone()))
+            .collect()
     }
 }
 

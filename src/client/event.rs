@@ -156,6 +156,7 @@ fn own_ready(ready: Ready<'_>) -> Ready<'static> {
         user_id: own(ready.user_id),
         resumed: ready.resumed,
         expires_in: ready.expires_in,
+        durability: ready.durability.map(|text| text.into_owned().into()),
     }
 }
 

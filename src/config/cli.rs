@@ -1,5 +1,5 @@
-//! The command line: `micro-socket [serve]`, `micro-socket check-config`, `micro-socket verify URL`,
-//! `--help`, `--version`.
+//! The command line: `micro-socket [serve]`, `micro-socket check-config`, `micro-socket token`,
+//! `micro-socket verify URL`, `--help`, `--version`.
 //!
 //! Uses: protocol, verify.
 
@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{RawSettings, Settings, verify};
+use super::{RawSettings, Settings, token, verify};
 use crate::protocol::reference::SETTINGS;
 use crate::verify::Request;
 
@@ -22,7 +22,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("setup-timeout", "Connections"),
     ("dedup-ttl", "Deduplication and replay"),
     ("publish-rate", "Rates"),
-    ("drain-timeout", "Running"),
+    ("slo-target", "Running"),
 ];
 
 /// What the command line asks for.
@@ -51,7 +51,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    fn problems(problems: &[String]) -> Self {
+    pub(super) fn problems(problems: &[String]) -> Self {
         let errors = problems
             .iter()
             .map(|problem| format!("micro-socket: {problem}\n"))
@@ -114,8 +114,10 @@ pub(super) fn interpret(
     let settings = gather(&matches, env, read)
         .and_then(|raw| Settings::resolve(&raw, env("LEPTOS_SITE_ADDR").as_deref()))
         .map_err(|problems| Exit::problems(&problems))?;
-    if matches.subcommand_name() != Some("check-config") {
-        return Ok(Task::Serve(Box::new(settings)));
+    match matches.subcommand() {
+        Some(("check-config", _)) => {}
+        Some((token::NAME, arguments)) => return Err(token::exit(&settings, arguments)),
+        _ => return Ok(Task::Serve(Box::new(settings))),
     }
     let warnings = settings.warnings();
     Err(Exit {
@@ -134,6 +136,10 @@ fn gather(
     read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<RawSettings, Vec<String>> {
     let mut raw = RawSettings::default();
+    if matches.subcommand_name() == Some(token::NAME) {
+        // A token is minted for jwt auth, whatever the gateway would run with.
+        raw.add("auth", "jwt".to_owned(), "micro-socket token".to_owned());
+    }
     let matches = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let mut file = None;
     for setting in SETTINGS {
@@ -153,6 +159,7 @@ fn gather(
             .map_err(|error| vec![format!("cannot read the settings file {file}: {error}")])?;
         raw.add_file(&file, &content)?;
     }
+    raw.read_key_file(read);
     Ok(raw)
 }
 
@@ -205,6 +212,7 @@ fn command() -> Command {
             ),
         )
         .subcommand(verify)
+        .subcommand(token::command())
         .args(args)
 }
 

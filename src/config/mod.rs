@@ -4,24 +4,29 @@
 //! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
 //! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
 //!
-//! Uses: protocol, verify.
+//! Uses: protocol, auth, slo, verify.
 
 mod cli;
 mod origins;
 mod raw;
+mod token;
+mod trust;
 mod units;
 mod verify;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cli::{Exit, Task, parse};
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
 
+use crate::auth::Trust;
 use crate::protocol::reference::SETTINGS;
+use crate::slo::{Share, Slo};
 use raw::Reader;
 use units::{format_duration, format_size};
 
@@ -32,8 +37,17 @@ pub struct Settings {
     pub addr: SocketAddr,
     /// What numbers, keeps and replays messages. Default memory.
     pub backbone: Backbone,
+    /// Where the disk backbone keeps its log. Default `data`.
+    pub data_dir: PathBuf,
+    /// When the disk backbone brings its log to the disk: `None` is before every answer, the
+    /// default; otherwise this often.
+    pub fsync_interval: Option<Duration>,
     /// How a token becomes a user. Default demo.
     pub auth: Auth,
+    /// Which tokens are believed; `None` exactly with demo auth.
+    pub trust: Option<Trust>,
+    /// Where the certificate of https and wss is; `None` for plain http and ws, the default.
+    pub tls: Option<TlsFiles>,
     /// Pages that may connect. Default: those of the same host.
     pub allowed_origins: AllowedOrigins,
     /// Whether `GET /demo/publish/{topic}` answers. Default: with demo auth.
@@ -62,16 +76,27 @@ pub struct Settings {
     pub history_size: usize,
     /// How long a message is kept for replay. Default 300 s.
     pub history_ttl: Duration,
-    /// Memory for kept messages in all, in bytes. Default 256 MiB.
+    /// Memory for kept messages in all, or the log's size on disk, in bytes. Default 256 MiB.
     pub history_bytes: usize,
     /// Publishes per second of one connection; `None` is no limit, the default.
     pub publish_rate: Option<NonZeroU32>,
+    /// How deliveries are judged. Default 99 of 100 within 50 ms.
+    pub slo: Slo,
     /// How long a stop may take; zero closes at once. Default 30 s.
     pub drain_timeout: Duration,
     /// A valid tracing filter. Default `info`.
     pub log: String,
     /// How a log line is written. Default text.
     pub log_format: LogFormat,
+}
+
+/// Two PEM files that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, then those that lead to its root.
+    pub cert: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
 }
 
 /// Makes an enum of the words a setting may have.
@@ -95,7 +120,9 @@ words! {
     /// What numbers, keeps and replays messages.
     Backbone {
         /// In this process; gone when it ends.
-        Memory = "memory"
+        Memory = "memory",
+        /// In a log in `data-dir`.
+        Disk = "disk"
     }
 }
 
@@ -103,7 +130,9 @@ words! {
     /// How a token becomes a user.
     Auth {
         /// Any non-empty token is that user.
-        Demo = "demo"
+        Demo = "demo",
+        /// Signed tokens say who it is and which topics.
+        Jwt = "jwt"
     }
 }
 
@@ -120,6 +149,12 @@ words! {
 /// Timeouts below this close healthy connections; above a day they are as good as none.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+/// Below, an fsync follows the other; above, a power cut takes back too much to call it kept.
+const FSYNC_INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(60);
+/// What a delivery may be asked to take.
+const SLO_TARGETS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(3600);
 /// The smallest holds any frame without a payload; the largest is what one peer may make us hold.
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 128..=64 << 20;
 
@@ -135,7 +170,11 @@ impl Settings {
         let settings = Self {
             addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
             backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
+            data_dir: read.dir("data-dir", "data"),
+            fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
             auth,
+            trust: read.trust(auth),
+            tls: read.tls(),
             allowed_origins: read.origins("allowed-origins"),
             demo_endpoints: read.switch("demo-endpoints", auth == Auth::Demo),
             max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
@@ -152,6 +191,10 @@ impl Settings {
             history_ttl: read.duration("history-ttl", "300s", TIMEOUTS),
             history_bytes: read.size("history-bytes", "256MiB", 1024..=usize::MAX),
             publish_rate: NonZeroU32::new(read.count("publish-rate", 0, 0)),
+            slo: Slo {
+                target: read.duration("slo-target", "50ms", SLO_TARGETS),
+                objective: read.share("slo-objective", Share::DEFAULT),
+            },
             drain_timeout: read.duration("drain-timeout", "30s", Duration::ZERO..=*TIMEOUTS.end()),
             log: read.filter("log", "info"),
             log_format: read.word("log-format", LogFormat::WORDS, LogFormat::Text),
@@ -168,6 +211,15 @@ impl Settings {
                 "auth is demo and {} can be reached from other machines: anyone there can be any user",
                 self.addr
             ));
+        }
+        if let Some(trust) = &self.trust
+            && trust.keys.is_set()
+            && trust.rules.issuer.is_none()
+        {
+            warnings.push(
+                "jwks-url without jwt-issuer believes every issuer whose keys are in that set; set jwt-issuer"
+                    .to_owned(),
+            );
         }
         for (name, bytes) in [
             ("send-queue-bytes", self.send_queue_bytes),
@@ -201,12 +253,21 @@ impl Settings {
         out
     }
 
-    /// One setting as it would be written; `None` for `config`, which is not a value.
+    /// One setting as it would be written, secrets left out; `None` for `config`, which is not a value,
+    /// and for what is not set.
     fn text(&self, name: &str) -> Option<String> {
         Some(match name {
             "addr" => self.addr.to_string(),
             "backbone" => self.backbone.as_str().to_owned(),
+            "data-dir" => self.data_dir.display().to_string(),
+            "fsync" => self
+                .fsync_interval
+                .map_or_else(|| "always".to_owned(), format_duration),
             "auth" => self.auth.as_str().to_owned(),
+            "jwt-secret" | "jwt-public-key" | "jwks-url" | "jwt-issuer" | "jwt-audience"
+            | "jwt-leeway" => return trust::text(self.trust.as_ref(), name),
+            "tls-cert" => path(self.tls.as_ref().map(|tls| &tls.cert)),
+            "tls-key" => path(self.tls.as_ref().map(|tls| &tls.key)),
             "allowed-origins" => self.allowed_origins.text(),
             "demo-endpoints" => self.demo_endpoints.to_string(),
             "max-message-bytes" => format_size(self.max_message_bytes),
@@ -226,6 +287,8 @@ impl Settings {
             "history-ttl" => format_duration(self.history_ttl),
             "history-bytes" => format_size(self.history_bytes),
             "publish-rate" => self.publish_rate.map_or(0, NonZeroU32::get).to_string(),
+            "slo-target" => format_duration(self.slo.target),
+            "slo-objective" => self.slo.objective.to_string(),
             "drain-timeout" => format_duration(self.drain_timeout),
             "log" => self.log.clone(),
             "log-format" => self.log_format.as_str().to_owned(),
@@ -234,5 +297,11 @@ impl Settings {
     }
 }
 
+fn path(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+}
+
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;

@@ -4,33 +4,47 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::AllowedOrigins;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
+use super::{AllowedOrigins, TlsFiles};
 use crate::protocol::reference::SETTINGS;
+use crate::slo::Share;
 
 /// Setting names with their values as text; the first that gives a name wins.
-#[derive(Debug, Default)]
-pub struct RawSettings(BTreeMap<&'static str, Given>);
+#[derive(Default)]
+pub struct RawSettings {
+    given: BTreeMap<&'static str, Given>,
+    key_file: Option<Result<String, String>>,
+}
 
-#[derive(Debug)]
-struct Given {
-    text: String,
+pub(super) struct Given {
+    pub(super) text: String,
     /// How the reader of a problem finds it: `--addr`, `MICRO_SOCKET_ADDR`, `addr in gateway.toml`.
-    place: String,
+    pub(super) place: String,
 }
 
 impl RawSettings {
     /// Adds a value unless an earlier place has given one.
     pub fn add(&mut self, name: &'static str, text: String, place: String) {
-        self.0.entry(name).or_insert(Given { text, place });
+        self.given.entry(name).or_insert(Given { text, place });
+    }
+
+    /// Reads the file that `jwt-public-key` names, once all places have been added.
+    pub fn read_key_file(&mut self, read: &dyn Fn(&Path) -> io::Result<String>) {
+        let file = self.given.get("jwt-public-key");
+        self.key_file = file.map(|given| {
+            let content = read(Path::new(given.text.trim()));
+            content.map_err(|error| error.to_string())
+        });
     }
 
     /// Adds the values of a TOML file.
@@ -53,7 +67,7 @@ impl RawSettings {
                     "{file}: config cannot be set in the file itself; use --config or MICRO_SOCKET_CONFIG"
                 )),
                 (Some(_), None) => problems.push(format!(
-                    "{file}: {key} must be a string, a whole number, true or false, not {}",
+                    "{file}: {key} must be a string, a number, true or false, not {}",
                     value.type_str()
                 )),
                 (Some(setting), Some(text)) => {
@@ -73,6 +87,7 @@ fn text_of(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(switch) => Some(switch.to_string()),
         toml::Value::Array(items) => items
             .iter()
@@ -105,15 +120,31 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What was given for a setting, if anything was.
+    pub(super) fn given(&self, name: &str) -> Option<&'a Given> {
+        self.raw.given.get(name)
+    }
+
+    /// The content of the file that `jwt-public-key` names.
+    pub(super) fn key_file(&self) -> Result<String, String> {
+        let missing = || Err("it was not read".to_owned());
+        self.raw.key_file.clone().unwrap_or_else(missing)
+    }
+
+    /// Tells a problem that is not one of a single value.
+    pub(super) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
     /// The value that `parse` makes of what was given. After a problem the result is never used,
     /// so `fallback` serves for that as well.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         name: &str,
         fallback: impl FnOnce() -> T,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
-        let Some(given) = self.raw.0.get(name) else {
+        let Some(given) = self.given(name) else {
             return fallback();
         };
         parse(given.text.trim()).unwrap_or_else(|problem| {
@@ -189,8 +220,70 @@ impl<'a> Reader<'a> {
         )
     }
 
+    /// `always`, which is `None`, or an interval.
+    pub(super) fn fsync(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.value(
+            name,
+            || None,
+            |text| match text {
+                "always" => Ok(None),
+                text => {
+                    let interval = parse_duration(text).map_err(|_| {
+                        format!("{text:?} is neither always nor an interval such as 100ms")
+                    })?;
+                    within(interval, &range, format_duration).map(Some)
+                }
+            },
+        )
+    }
+
+    /// A directory that is there or can be made.
+    pub(super) fn dir(&mut self, name: &str, default: &str) -> PathBuf {
+        self.value(
+            name,
+            || default.into(),
+            |text| match text {
+                "" => Err("the directory has no name".to_owned()),
+                text => Ok(text.into()),
+            },
+        )
+    }
+
+    pub(super) fn share(&mut self, name: &str, default: Share) -> Share {
+        self.value(name, || default, str::parse)
+    }
+
     pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {
         self.value(name, || AllowedOrigins::SameHost, AllowedOrigins::parse)
+    }
+
+    /// A file, which is not looked at; `none` stands for none.
+    fn file(&mut self, name: &str) -> Option<PathBuf> {
+        let parse = |text: &str| match text {
+            "" => Err("it is empty; give a file".to_owned()),
+            "none" => Ok(None),
+            file => Ok(Some(PathBuf::from(file))),
+        };
+        self.value(name, || None, parse)
+    }
+
+    /// Certificate and key come together or not at all.
+    pub(super) fn tls(&mut self) -> Option<TlsFiles> {
+        let (given, missing) = match (self.file("tls-cert"), self.file("tls-key")) {
+            (Some(cert), Some(key)) => return Some(TlsFiles { cert, key }),
+            (None, None) => return None,
+            (Some(_), None) => ("tls-cert", "tls-key"),
+            (None, Some(_)) => ("tls-key", "tls-cert"),
+        };
+        if let Some(given) = self.raw.given.get(given) {
+            let problem = format!("{}: TLS needs {missing} too", given.place);
+            self.problems.push(problem);
+        }
+        None
     }
 
     /// An address; `default` is one too, but comes from outside as well.

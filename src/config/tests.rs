@@ -4,8 +4,9 @@ use std::path::Path;
 use super::cli::interpret;
 use super::*;
 
-/// Runs the command line with an environment and one settings file, `gateway.toml`.
-fn run(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Settings, Exit> {
+/// Runs the command line with an environment and one file, `gateway.toml` or
+/// `key.pem`.
+pub(super) fn run(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Settings, Exit> {
     match task(args, env, file)? {
         Task::Serve(settings) => Ok(*settings),
         other @ Task::Verify { .. } => panic!("{other:?}"),
@@ -23,7 +24,7 @@ fn task(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Task, Exit> {
                 .map(|(_, value)| (*value).to_owned())
         },
         &|path| {
-            if path == Path::new("gateway.toml") {
+            if path == Path::new("gateway.toml") || path == Path::new("key.pem") {
                 Ok(file.to_owned())
             } else {
                 Err(io::ErrorKind::NotFound.into())
@@ -32,7 +33,7 @@ fn task(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Task, Exit> {
     )
 }
 
-fn problems(args: &[&str]) -> String {
+pub(super) fn problems(args: &[&str]) -> String {
     let exit = run(args, &[], "").unwrap_err();
     assert_eq!((exit.output.as_str(), exit.code), ("", 2));
     exit.errors
@@ -47,6 +48,7 @@ fn the_defaults_are_those_of_the_catalogue() {
         let written = match written {
             "on with demo auth" => "true",
             "300s" => "5m",
+            "none" => "",
             "120s" => "2m",
             other => other,
         };
@@ -116,6 +118,9 @@ fn checked_settings_lead_to_themselves() {
         "--publish-rate=5",
         "--ping-interval=1500ms",
         "--max-connections=9",
+        "--backbone=disk",
+        "--data-dir=/var/lib/x y",
+        "--fsync=250ms",
     ];
     let first = run(&args, &[], "").unwrap_err();
     assert_eq!((first.errors.as_str(), first.code), ("", 0));
@@ -126,12 +131,21 @@ fn checked_settings_lead_to_themselves() {
     )
     .unwrap_err();
     assert_eq!(again, first);
-    assert_eq!(first.output.lines().count(), SETTINGS.len() - 1);
+    let unset = [
+        "config",
+        "jwt-secret",
+        "jwt-public-key",
+        "jwks-url",
+        "jwt-issuer",
+        "jwt-audience",
+    ];
+    assert_eq!(first.output.lines().count(), SETTINGS.len() - unset.len());
 }
 
 #[test]
 fn every_setting_refuses_nonsense_and_names_where_it_stands() {
-    for setting in SETTINGS {
+    // Any text is a directory or a file.
+    for setting in SETTINGS.iter().filter(|s| s.name != "data-dir") {
         let flag = format!("--{}", setting.name);
         let by_flag = problems(&[&format!("{flag}=/nonsense/")]);
         assert_eq!(by_flag.lines().count(), 1, "{by_flag}");
@@ -140,10 +154,10 @@ fn every_setting_refuses_nonsense_and_names_where_it_stands() {
             "{by_flag}"
         );
     }
-    let by_env = run(&[], &[("MICRO_SOCKET_AUTH", "jwt")], "").unwrap_err();
+    let by_env = run(&[], &[("MICRO_SOCKET_AUTH", "jot")], "").unwrap_err();
     assert_eq!(
         by_env.errors,
-        "micro-socket: MICRO_SOCKET_AUTH: \"jwt\" is not one of: demo\n"
+        "micro-socket: MICRO_SOCKET_AUTH: \"jot\" is not one of: demo, jwt\n"
     );
 }
 
@@ -173,6 +187,13 @@ fn values_out_of_range_are_refused() {
         "--allowed-origins=a.test",
         "--log=micro_socket=loud",
         "--addr=3000",
+        "--data-dir=",
+        "--fsync=0",
+        "--fsync=61s",
+        "--fsync=never",
+        "--slo-target=0",
+        "--slo-objective=1",
+        "--slo-objective=99",
     ] {
         problems(&[arg]);
     }
@@ -188,7 +209,11 @@ fn a_wrong_file_is_named_with_its_key() {
         ("max-topic = 10", "gateway.toml: unknown key \"max-topic\""),
         ("max_topics = 10", "unknown key \"max_topics\""),
         ("[limits]\nmax-topics = 10", "unknown key \"limits\""),
-        ("max-topics = 1.5", "gateway.toml: max-topics must be"),
+        (
+            "max-topics = 1.5",
+            "max-topics in gateway.toml: \"1.5\" is not a whole number",
+        ),
+        ("max-topics = {}", "gateway.toml: max-topics must be"),
         (
             "max-topics = 'ten'",
             "max-topics in gateway.toml: \"ten\" is not a whole number",
@@ -201,6 +226,29 @@ fn a_wrong_file_is_named_with_its_key() {
         assert_eq!(exit.code, 2);
     }
     assert!(problems(&["--config=missing.toml"]).contains("missing.toml"));
+}
+
+#[test]
+fn an_objective_may_be_a_number_or_percent() {
+    for file in ["slo-objective = 0.999", "slo-objective = '99.9%'"] {
+        let settings = run(&["--config=gateway.toml"], &[], file).unwrap();
+        assert_eq!(settings.slo.objective.to_string(), "0.999");
+    }
+}
+
+#[test]
+fn certificate_and_key_come_together() {
+    assert_eq!(run(&[], &[], "").unwrap().tls, None);
+    assert_eq!(run(&["--tls-key=none"], &[], "").unwrap().tls, None);
+    let args = ["--tls-cert=a.pem", "--tls-key=b.pem"];
+    let files = run(&args, &[], "").unwrap().tls.unwrap();
+    assert_eq!((files.cert, files.key), ("a.pem".into(), "b.pem".into()));
+    for (one, missing) in [("--tls-cert", "tls-key"), ("--tls-key", "tls-cert")] {
+        let told = problems(&[&format!("{one}=a.pem")]);
+        let expected = format!("micro-socket: {one}: TLS needs {missing} too\n");
+        assert_eq!(told, expected);
+    }
+    assert!(problems(&["--tls-cert=", "--tls-key=b.pem"]).contains("--tls-cert: it is empty"));
 }
 
 #[test]

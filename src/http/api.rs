@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Principal;
-use crate::backbone::Publication;
+use crate::backbone::{Answer, Publication, Published, Unavailable};
 use crate::protocol::message::AnyJson;
 use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic};
 
@@ -144,16 +144,26 @@ pub(super) async fn publish(
     };
     if !text.trim_ascii_start().starts_with('[') {
         let item = serde_json::from_str(text).map_err(malformed)?;
-        return Ok(Json(publish_item(&state, &principal, item).await?).into_response());
+        let begun = begin(&state, &principal, item)?;
+        return Ok(Json(begun.end(&state).await?).into_response());
     }
     let items: Vec<Item<'_>> = serde_json::from_str(text).map_err(malformed)?;
     if items.len() > MAX_BATCH {
         let text = format!("a request has at most {MAX_BATCH} messages");
         return Err(Refusal::new(ErrorCode::LimitExceeded, text).into());
     }
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(match publish_item(&state, &principal, item).await {
+    // All are handed to the backbone before the first answer is waited for: one fsync serves many.
+    let begun: Vec<_> = items
+        .into_iter()
+        .map(|item| begin(&state, &principal, item))
+        .collect();
+    let mut outcomes = Vec::with_capacity(begun.len());
+    for begun in begun {
+        let outcome = match begun {
+            Ok(begun) => begun.end(&state).await,
+            Err(refusal) => Err(refusal),
+        };
+        outcomes.push(match outcome {
             Ok(accepted) => Outcome::Accepted(accepted),
             Err(refusal) => Outcome::Refused(refusal.into()),
         });
@@ -161,11 +171,30 @@ pub(super) async fn publish(
     Ok(Json(outcomes).into_response())
 }
 
-async fn publish_item(
-    state: &AppState,
-    principal: &Principal,
-    item: Item<'_>,
-) -> Result<Accepted, Refusal> {
+/// A message that was handed to the backbone.
+struct Begun {
+    answer: Answer<Result<Published, Unavailable>>,
+    topic: String,
+    message_id: String,
+}
+
+impl Begun {
+    async fn end(self, state: &AppState) -> Result<Accepted, Refusal> {
+        let published = state.gateway.published_when(self.answer).await?;
+        Ok(Accepted {
+            status: published.status,
+            topic: match published.elsewhere {
+                Some(first) => first.as_str().to_owned(),
+                None => self.topic,
+            },
+            seq_no: published.seq_no,
+            epoch: published.epoch.as_str().to_owned(),
+            message_id: self.message_id,
+        })
+    }
+}
+
+fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begun, Refusal> {
     Topic::check(&item.topic)?;
     let message_id = match item.message_id {
         Some(id) => {
@@ -195,15 +224,9 @@ async fn publish_item(
     let answer = state
         .gateway
         .publish(state.gateway.now(), principal, publication)?;
-    let published = answer.await?;
-    Ok(Accepted {
-        status: published.status,
-        topic: match published.elsewhere {
-            Some(first) => first.as_str().to_owned(),
-            None => item.topic.into_owned(),
-        },
-        seq_no: published.seq_no,
-        epoch: published.epoch.as_str().to_owned(),
+    Ok(Begun {
+        answer,
+        topic: item.topic.into_owned(),
         message_id,
     })
 }

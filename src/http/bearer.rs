@@ -27,7 +27,7 @@ impl FromRequestParts<AppState> for Bearer {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
         match token {
-            Some(token) => Ok(Self(state.gateway.authenticate(token)?)),
+            Some(token) => Ok(Self(state.gateway.authenticate(token).answer().await?)),
             None => {
                 let text = "send the header Authorization: Bearer <token>";
                 Err(Refusal::new(ErrorCode::AuthRequired, text).into())

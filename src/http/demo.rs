@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer as _};
 use utoipa::ToSchema;
 
-use crate::auth::{Grants, Principal};
+use crate::auth::Principal;
 use crate::backbone::Publication;
 use crate::protocol::{ErrorCode, Refusal, SeqNo, Topic};
 
@@ -72,11 +72,7 @@ pub(super) async fn publish(
         return Err(Refusal::new(ErrorCode::LimitExceeded, text).into());
     }
     let message_id = uuid::Uuid::new_v4().to_string();
-    let principal = Principal {
-        user: USER.into(),
-        grants: Grants::All,
-        expires_unix_ms: None,
-    };
+    let principal = Principal::unlimited(USER);
     let publication = Publication {
         user: USER,
         topic: topic.as_str(),
@@ -84,10 +80,9 @@ pub(super) async fn publish(
         payload: &payload,
         sig: None,
     };
-    let published = state
-        .gateway
-        .publish(state.gateway.now(), &principal, publication)?
-        .await?;
+    let gateway = &state.gateway;
+    let answer = gateway.publish(gateway.now(), &principal, publication)?;
+    let published = gateway.published_when(answer).await?;
     let mut response = Json(DemoPublished {
         ok: true,
         topic: topic.as_str().to_owned(),

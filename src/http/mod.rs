@@ -1,20 +1,22 @@
 //! The HTTP surface: every route on one screen, and one file for what answers it.
 //!
-//! Uses: protocol, backbone, gateway, transport, websocket, auth, config, metrics, app.
+//! Uses: protocol, backbone, gateway, transport, websocket, auth, config, metrics, slo, app.
 
 mod api;
 pub mod assets;
 mod asyncapi;
 mod bearer;
 mod demo;
+mod disconnect;
 mod error;
 mod health;
+mod metrics;
 mod origin;
 mod pages;
 mod stats;
 mod ws;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::Redirect;
@@ -32,6 +34,7 @@ use utoipa_axum::routes;
 
 use crate::config::AllowedOrigins;
 use crate::gateway::Gateway;
+use crate::transport::ShardHandle;
 
 use bearer::Scheme;
 
@@ -40,6 +43,8 @@ use bearer::Scheme;
 pub struct AppState {
     /// The gateway.
     pub gateway: Arc<Gateway>,
+    /// The shards, once they run.
+    pub shards: Arc<OnceLock<Vec<ShardHandle>>>,
     /// Pages that may connect and call.
     pub allowed_origins: Arc<AllowedOrigins>,
     /// Whether `GET /demo/publish/{topic}` answers.
@@ -60,6 +65,7 @@ pub struct AppState {
     tags(
         (name = "publish", description = "Send messages"),
         (name = "read", description = "Look at topics and at the gateway"),
+        (name = "operate", description = "Act on the gateway"),
         (name = "health", description = "For load balancers and supervisors")
     ),
     modifiers(&Scheme)
@@ -72,9 +78,11 @@ pub fn router(state: AppState) -> Router {
     let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
     let (documented, openapi) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(demo::publish))
         .routes(routes!(api::publish))
         .routes(routes!(api::history))
+        .routes(routes!(disconnect::disconnect))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .split_for_parts();

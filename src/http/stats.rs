@@ -5,14 +5,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::gateway::Gateway;
 use crate::metrics::Distribution;
+use crate::slo::Window;
 
 use super::AppState;
-
-/// Deliveries should be written within this time.
-const SLO_TARGET_MS: u64 = 50;
-/// This share of them must.
-const SLO_OBJECTIVE: f64 = 0.99;
 
 /// The gateway now, and since it started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,7 +53,7 @@ struct Latency {
     count: u64,
 }
 
-/// A service level objective for [`Latency`].
+/// How deliveries of the last minutes compare with what they should be.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Slo {
@@ -64,10 +61,12 @@ struct Slo {
     target_ms: u64,
     /// This share of deliveries must.
     objective: f64,
-    /// Whether it does, since the start.
+    /// Whether it does, within the window.
     met: bool,
     /// How fast the allowed share of misses is used up: 1 is just in time, below is good.
     burn_rate: f64,
+    /// How many seconds of deliveries are judged.
+    window_s: u64,
 }
 
 /// Attempts to go on with a session.
@@ -95,7 +94,7 @@ pub(super) async fn stats(State(state): State<AppState>) -> Json<Stats> {
         duplicates,
         delivered: totals.delivered,
         latency: Latency::of(&totals.latency),
-        slo: Slo::of(&totals.latency),
+        slo: Slo::of(gateway, &totals.latency),
         resumes: Resumes { ok, failed },
         uptime_s: gateway.mono_ns() / 1_000_000_000,
         version: env!("CARGO_PKG_VERSION"),
@@ -116,20 +115,15 @@ impl Latency {
 }
 
 impl Slo {
-    fn of(latency: &Distribution) -> Self {
-        let count = latency.count();
-        let within = latency.within(SLO_TARGET_MS * 1_000_000);
-        let missed = if count == 0 {
-            0.0
-        } else {
-            1.0 - within as f64 / count as f64
-        };
-        let burn_rate = missed / (1.0 - SLO_OBJECTIVE);
+    fn of(gateway: &Gateway, latency: &Distribution) -> Self {
+        let slo = gateway.slo();
+        let burn_rate = gateway.burn_rate(latency);
         Self {
-            target_ms: SLO_TARGET_MS,
-            objective: SLO_OBJECTIVE,
+            target_ms: slo.target.as_millis() as u64,
+            objective: slo.objective.as_f64(),
             met: burn_rate <= 1.0,
             burn_rate: (burn_rate * 1000.0).round() / 1000.0,
+            window_s: Window::LENGTH_MS / 1000,
         }
     }
 }

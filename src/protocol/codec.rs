@@ -137,6 +137,7 @@ pub fn decode_server(text: &str) -> Result<ServerMessage<'_>, DecodeError> {
             resumed: fields.resumed.unwrap_or_default(),
             user_id: fields.user_id.map(Text::take).unwrap_or_default(),
             expires_in: fields.expires_in,
+            durability: fields.durability.map(Text::take),
         }),
         "subscribed" => ServerMessage::Subscribed(Subscribed {
             topic: need(fields.topic, "subscribed", "topic")?,
@@ -278,6 +279,7 @@ envelope! {
         last_seq_per_topic "lastSeqPerTopic": BTreeMap<Text<'a>, u64> = "an object of whole numbers by topic",
         epochs "epochs": BTreeMap<Text<'a>, Text<'a>> = "an object of strings by topic",
         user_id "userId": Text<'a> = "a string",
+        durability "durability": Text<'a> = "a string",
         message "message": Text<'a> = "a string",
     }
     owned {
@@ -355,7 +357,7 @@ const CLIENT_FIELDS: fn(&str) -> &'static [&'static str] = |kind| match kind {
 };
 
 const SERVER_FIELDS: fn(&str) -> &'static [&'static str] = |kind| match kind {
-    "ready" => &["sessionId", "resumed", "userId", "expiresIn"],
+    "ready" => &["sessionId", "resumed", "userId", "expiresIn", "durability"],
     "subscribed" => &["topic", "seqNo", "epoch", "recovered", "replayed", "reason"],
     "unsubscribed" => &["topic"],
     "message" => &[

@@ -6,7 +6,6 @@ macro_rules! error_codes {
     ($($(#[$doc:meta])* $name:ident $wire:literal $status:literal $retryable:literal $cause:literal $mend:literal;)*) => {
         /// The `code` of an `error` frame and of an HTTP error body.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
         pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $wire)] $name,)* }
 
         impl ErrorCode {
@@ -43,7 +42,7 @@ error_codes! {
         "Send setup with a token first; over HTTP send Authorization: Bearer.";
     /// The token is missing or not valid.
     AuthFailed "AUTH_FAILED" 401 false
-        "The token is empty, malformed, badly signed or not valid yet."
+        "The token is empty, malformed, badly signed, revoked or not valid yet."
         "Get a new token; the socket is closed with 4001.";
     /// The token was valid once.
     TokenExpired "TOKEN_EXPIRED" 401 false
@@ -79,7 +78,7 @@ error_codes! {
         "Wait and send again.";
     /// The backbone cannot take it now.
     NotAvailable "NOT_AVAILABLE" 503 true
-        "The backbone is away, full or the gateway is going away; nothing was accepted."
+        "The backbone is away or full, the issuer of tokens is away, or the gateway is going away; nothing was accepted."
         "Send the same messageId again after a pause.";
     /// An `ack` beyond what was sent.
     BadAck "BAD_ACK" 400 false
@@ -90,6 +89,20 @@ error_codes! {
         "The gateway failed; the fault is in its log."
         "Try again; report it if it stays.";
 }
+
+/// By hand: a derived schema does not see the names on the wire, which come out of the table.
+#[cfg(feature = "ssr")]
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+#[cfg(feature = "ssr")]
+impl utoipa::ToSchema for ErrorCode {}
 
 /// What a client should do after a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -171,6 +171,10 @@ pub struct Ready<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ssr", schema(nullable = false))]
     pub expires_in: Option<u64>,
+    /// What an `ack` means, where the log is brought to the disk only now and then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ssr", schema(nullable = false))]
+    pub durability: Option<Cow<'a, str>>,
 }
 
 /// `subscribed`: the topic's head, and what became of a position that was given.

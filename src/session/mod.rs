@@ -255,6 +255,7 @@ impl Session {
             expires_in: identity
                 .and_then(|i| i.expires_at_ms)
                 .map(|at| at.saturating_sub(now_ms) / 1000),
+            durability: identity.and_then(|i| i.durability.clone()).map(Into::into),
         })
     }
 

@@ -134,7 +134,7 @@ impl Session {
                     self.next_topic(now_ms, setup, out);
                 }
             }
-            (Phase::Refreshing, Ok(identity)) => self.refreshed(now_ms, &identity, out),
+            (Phase::Refreshing, Ok(identity)) => self.refreshed(now_ms, identity, out),
             (Phase::SettingUp(setup), Err(refusal)) if refusal.code.retryable() => {
                 self.start_over(setup.deadline_ms, refusal, out);
             }
@@ -180,10 +180,17 @@ impl Session {
         out.push(Output::Send(ServerMessage::Error(refusal.into_frame())));
     }
 
-    fn refreshed(&mut self, now_ms: u64, fresh: &Identity, out: &mut Vec<Output<'_>>) {
+    fn refreshed(&mut self, now_ms: u64, fresh: Identity, out: &mut Vec<Output<'_>>) {
         match self.identity.as_mut() {
             Some(identity) if identity.user_id == fresh.user_id => {
                 identity.expires_at_ms = fresh.expires_at_ms;
+                for topic in fresh.denied {
+                    let text = "the new token does not allow you to read this topic";
+                    let frame = ErrorFrame::new(ErrorCode::AclDenied, text);
+                    let name = topic.as_str().to_owned();
+                    out.push(Output::Unsubscribe(name.clone().into()));
+                    out.push(Output::Send(ServerMessage::Error(frame.about(name))));
+                }
                 out.push(Output::Send(self.ready(now_ms, false)));
             }
             _ => {

@@ -65,6 +65,8 @@ fn identity(token: &str) -> Result<Identity, Refusal> {
             user_id: user.to_owned(),
             session_id: "s".to_owned(),
             expires_at_ms: (user == "short").then_some(5_000),
+            durability: None,
+            denied: Vec::new(),
         }),
     }
 }

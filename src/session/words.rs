@@ -16,6 +16,10 @@ pub struct Identity {
     pub session_id: String,
     /// When the token expires, on the caller's clock; `None` for never.
     pub expires_at_ms: Option<u64>,
+    /// What an acknowledged message is safe from, where that is less than the backbone could promise.
+    pub durability: Option<String>,
+    /// Topics subscribed now that the token does not allow; a refresh ends them.
+    pub denied: Vec<Topic>,
 }
 
 /// The answer to [`Output::Subscribe`].

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines of a file without its tests.
+/// Lines of a file without its tests and blank lines.
 const MOST_LINES: usize = 450;
+
+/// Tables: nothing in them has to be held in the head.
+const CATALOGUES: [&str; 1] = ["src/protocol/reference.rs"];
 
 /// Rooms that know no runtime, framework or clock, whatever their files say.
 const PURE_ROOMS: [&str; 3] = ["protocol", "websocket", "session"];
@@ -82,7 +85,7 @@ fn test_modules(text: &str) -> Vec<String> {
     names
 }
 
-/// A file's code: without its tests, which stand at the end, and without comments.
+/// A file's lines without its tests, which stand at the end.
 fn code(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let mut code = Vec::new();
@@ -95,10 +98,14 @@ fn code(path: &Path) -> Vec<String> {
         if begins_tests {
             break;
         }
-        let line = line.split("//").next().unwrap_or_default();
         code.push(line.to_owned());
     }
     code
+}
+
+/// A line without its comment.
+fn uncommented(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
 }
 
 /// What a line names behind `crate::`.
@@ -146,7 +153,10 @@ fn rooms_name_only_the_rooms_they_list() {
         let mut used = BTreeSet::new();
         for file in &room.files {
             for (number, line) in code(file).iter().enumerate() {
-                for name in named(line).into_iter().filter(|name| names.contains(name)) {
+                for name in named(uncommented(line))
+                    .into_iter()
+                    .filter(|name| names.contains(name))
+                {
                     if name != room.name && !allowed.contains(name) {
                         let place = format!("{}:{}", shown(file), number + 1);
                         faults.push(format!("{place} names crate::{name}, not listed in Uses"));
@@ -190,7 +200,7 @@ fn pure_files_know_no_runtime_framework_or_clock() {
                     "std::net",
                     "std::fs",
                 ] {
-                    if line.contains(word) {
+                    if uncommented(line).contains(word) {
                         faults.push(format!("{}:{} names {word}", shown(file), number + 1));
                     }
                 }
@@ -208,8 +218,9 @@ fn files_are_small() {
     collect(&tests, &mut files);
     let faults: Vec<String> = files
         .iter()
-        .map(|file| (code(file).len(), file))
-        .filter(|(lines, _)| *lines > MOST_LINES)
+        .map(|file| (code(file), file))
+        .map(|(code, file)| (code.iter().filter(|line| !line.is_empty()).count(), file))
+        .filter(|(lines, file)| *lines > MOST_LINES && !CATALOGUES.contains(&&*shown(file)))
         .map(|(lines, file)| format!("{} has {lines} lines: a room is missing", shown(file)))
         .collect();
     assert!(files.len() > 50);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -193,5 +194,38 @@ async fn a_peer_that_does_not_finish_its_close_is_cut_off_and_holds_nobody_up() 
         .await;
     for _ in 0..8 * cores {
         gateway.user("ann", &["t"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_while_it_goes_is_told_or_refused() {
+    let gateway = TestGateway::start().await;
+    let url = format!("ws://{}/ws", gateway.addr);
+    let comers: Vec<_> = (0..6)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let mut sockets = Vec::new();
+                while let Ok((socket, _)) = tokio_tungstenite::connect_async(&url).await {
+                    sockets.push(socket);
+                }
+                for socket in &mut sockets {
+                    let close = soon("a close", socket.next()).await;
+                    let Some(Ok(Message::Close(Some(frame)))) = close else {
+                        panic!("expected a close, got {close:?}");
+                    };
+                    assert_eq!(u16::from(frame.code), 1012);
+                    while soon("the end", socket.next()).await.is_some() {}
+                }
+                sockets.len()
+            })
+        })
+        .collect();
+    gateway
+        .stats_become("some sockets", |s| s["connections"].as_u64() > Some(50))
+        .await;
+    soon("the drain", gateway.drain()).await;
+    for comer in comers {
+        assert!(comer.await.unwrap() > 0);
     }
 }

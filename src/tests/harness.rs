@@ -3,6 +3,7 @@
 pub mod http;
 pub mod raw;
 pub mod socket;
+pub mod tokens;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -5,26 +5,36 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::needless_pass_by_value,
     unreachable_pub,
-    reason = "tests fail by panicking"
+    reason = "tests fail by panicking, and a literal reads best by value"
 )]
 
 mod harness;
 
+mod access;
 mod architecture;
 mod bad_input;
+mod binary;
 mod closing;
+mod documents;
+mod durability;
 mod frames;
 mod http_api;
 mod http_pages;
+mod key_sets;
 mod limits;
+mod metrics;
 mod order;
 mod pipelining;
 mod readme;
 mod replay;
 mod resume;
+mod revoking;
 mod rfc6455;
+mod rust_client;
 mod setup;
 mod slow_consumer;
 mod subsocket;
+mod tls;
 mod verify;

@@ -125,3 +125,57 @@ async fn leaving_and_joining_in_one_breath_gets_what_follows() {
     socket.expect_quiet().await;
     assert_eq!(witness.messages(100).await.last().unwrap().1, 100);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn catching_up_on_many_topics_at_once_is_not_slow() {
+    // Far more than the send queue holds, asked for in one breath by one who reads all the time.
+    let gateway = TestGateway::with(&[("send-queue-bytes", "64KiB")]).await;
+    let topics: Vec<String> = (0..300).map(|i| format!("t{i}")).collect();
+    let mut filler = gateway.user("ann", &[]).await;
+    for topic in &topics {
+        filler
+            .publish(topic, topic, json!("x".repeat(20_000)))
+            .await;
+    }
+    let mut socket = Socket::connect_narrow(gateway.addr, "/ws", 4096).await;
+    socket.setup("bob", &[]).await;
+    let requests = topics
+        .iter()
+        .map(|topic| json!({"type": "subscribe", "topic": topic, "lastSeq": 0}));
+    socket.send_together(requests.collect()).await;
+    for topic in &topics {
+        let subscribed = socket.expect("subscribed").await;
+        assert_eq!(
+            (&subscribed["topic"], &subscribed["replayed"]),
+            (&json!(topic), &json!(1))
+        );
+        assert_eq!(&socket.messages(1).await[0].0, topic);
+    }
+    socket.expect_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resuming_many_topics_is_not_slow() {
+    let gateway = TestGateway::with(&[("send-queue-bytes", "64KiB")]).await;
+    let topics: Vec<String> = (0..300).map(|i| format!("t{i}")).collect();
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut before = gateway.socket("/ws").await;
+    let session = before.setup("bob", &names).await["sessionId"].clone();
+    drop(before);
+    let mut filler = gateway.user("ann", &[]).await;
+    for topic in &topics {
+        filler
+            .publish(topic, topic, json!("x".repeat(20_000)))
+            .await;
+    }
+    let mut socket = Socket::connect_narrow(gateway.addr, "/ws", 4096).await;
+    let resume =
+        json!({"type": "resume", "token": "bob", "sessionId": session, "lastSeqPerTopic": {}});
+    socket.send(resume).await;
+    for _ in &topics {
+        assert_eq!(socket.expect("subscribed").await["recovered"], true);
+        socket.messages(1).await;
+    }
+    assert_eq!(socket.expect("ready").await["resumed"], true);
+    socket.expect_quiet().await;
+}

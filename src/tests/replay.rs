@@ -175,7 +175,7 @@ async fn no_gap_and_no_double_between_replay_and_live() {
                     if last >= EACH * PUBLISHERS {
                         return;
                     }
-                    if (round + j) % 3 == 0 {
+                    if (round + j).is_multiple_of(3) {
                         socket
                             .send(json!({"type": "unsubscribe", "topic": "t"}))
                             .await;

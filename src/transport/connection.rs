@@ -1,13 +1,11 @@
 //! One socket, its session, and what waits for it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::auth::Principal;
 use crate::backbone::SessionId;
@@ -20,6 +18,7 @@ use crate::session::Session;
 use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
+use super::socket::Socket;
 use super::window::Window;
 
 /// How long a peer has to answer our close before its socket is dropped, in milliseconds.
@@ -45,7 +44,7 @@ enum Closing {
 /// One connection.
 pub(super) struct Connection {
     pub(super) generation: u32,
-    socket: TcpStream,
+    pub(super) socket: Socket,
     pub(super) reader: Reader,
     pub(super) session: Session,
     pub(super) principal: Option<Arc<Principal>>,
@@ -78,6 +77,8 @@ pub(super) struct Connection {
     /// When a close began, or when what waits last moved.
     since_ms: u64,
     closing: Closing,
+    /// Why we close it, until that is counted.
+    pub(super) closed_with: Option<CloseCode>,
     /// Whether a task is writing what waits.
     pub(super) draining: bool,
     /// The soonest entry in the shard's deadlines.
@@ -105,7 +106,7 @@ impl Connection {
     pub(super) fn new(
         generation: u32,
         now_ms: u64,
-        socket: TcpStream,
+        socket: Socket,
         session: Session,
         permit: Permit,
     ) -> Self {
@@ -131,6 +132,7 @@ impl Connection {
             pinged_ms: None,
             since_ms: now_ms,
             closing: Closing::No,
+            closed_with: None,
             draining: false,
             scheduled_ms: u64::MAX,
             _permit: permit,
@@ -183,7 +185,7 @@ impl Connection {
     }
 
     pub(super) fn has_something_to_write(&self) -> bool {
-        !self.out.is_empty() || (self.closing == Closing::Ending && self.backlog.is_none())
+        !self.out.is_empty() || (self.closing == Closing::Ending && !self.is_behind())
     }
 
     /// Keeps live records until the replay before them was sent. Too many of them end the
@@ -221,6 +223,7 @@ impl Connection {
         if self.is_open() {
             close_frame(&mut self.out, code.code(), code.reason());
             self.closing = Closing::Asked;
+            self.closed_with = Some(code);
             self.since_ms = now_ms;
         }
     }
@@ -249,8 +252,8 @@ impl Connection {
     }
 
     /// Shuts the socket down; its reader sees the end and lets go of everything.
-    fn shut(&mut self, how: std::net::Shutdown) {
-        let _ = SockRef::from(&self.socket).shutdown(how);
+    pub(super) fn cut_off(&mut self) {
+        self.socket.cut_off();
         self.closing = Closing::Ended;
         self.out = Vec::new();
         self.backlog = None;
@@ -259,7 +262,7 @@ impl Connection {
 
     /// Whether something waits for the socket to take more.
     pub(super) fn is_behind(&self) -> bool {
-        self.backlog.is_some()
+        self.backlog.is_some() || (self.socket.is_pending() && self.closing != Closing::Ended)
     }
 
     /// Queues messages that are kept elsewhere anyway, such as history: they do not count against the
@@ -288,10 +291,6 @@ impl Connection {
             .map(|(_, window)| window)
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
-    }
-
     pub(super) fn is_ended(&self) -> bool {
         self.closing == Closing::Ended
     }
@@ -309,11 +308,6 @@ impl Connection {
         if self.is_open() {
             self.since_ms = now_ms;
         }
-    }
-
-    /// The socket is broken.
-    pub(super) fn cut_off(&mut self) {
-        self.shut(std::net::Shutdown::Both);
     }
 
     pub(super) fn out_to_backlog(&mut self) {
@@ -334,10 +328,9 @@ impl Connection {
     }
 
     pub(super) fn written_all(&mut self) {
-        if self.closing == Closing::Ending {
-            self.closing = Closing::Lingering;
+        if self.closing == Closing::Ending && self.socket.finish() {
             // The reader drains what still comes, so that our close frame is not lost to a reset.
-            let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            self.closing = Closing::Lingering;
         }
     }
 
@@ -348,37 +341,43 @@ impl Connection {
         now_ns: impl Fn() -> u64,
         metrics: &ShardMetrics,
     ) -> Poll<()> {
-        while let Some(backlog) = self.backlog.as_mut() {
-            if backlog.is_empty() {
+        loop {
+            if self.backlog.as_ref().is_some_and(|b| b.is_empty()) {
                 self.backlog = None;
-                break;
+            }
+            if !self.is_behind() {
+                self.written_all();
+                // The end of TLS may have to wait in its turn.
+                if !self.is_behind() {
+                    break;
+                }
             }
             match self.socket.poll_write_ready(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => {
-                    self.shut(std::net::Shutdown::Both);
+                    self.cut_off();
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(())) => {}
             }
-            match self.socket.try_write(backlog.front()) {
+            let front = self.backlog.as_ref().map_or(&[][..], |b| b.front());
+            match self.socket.try_write(&mut [IoSlice::new(front)]) {
                 Ok(written) => {
+                    metrics.wrote(written);
                     self.since_ms = now_ns() / 1_000_000;
-                    if let Some(chunk) = backlog.advance(written) {
+                    let through = self.backlog.as_mut().and_then(|b| b.advance(written));
+                    if let Some(chunk) = through.filter(|chunk| chunk.messages > 0) {
                         let age = now_ns().saturating_sub(chunk.accepted);
-                        if chunk.messages > 0 {
-                            metrics.delivered(u64::from(chunk.messages), age, age);
-                        }
+                        metrics.delivered(u64::from(chunk.messages), age, age);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => {
-                    self.shut(std::net::Shutdown::Both);
+                    self.cut_off();
                     return Poll::Ready(());
                 }
             }
         }
-        self.written_all();
         self.wake_reader();
         Poll::Ready(())
     }
@@ -412,7 +411,7 @@ impl Connection {
     pub(super) fn tick(&mut self, now_ms: u64, limits: &Limits) -> bool {
         if self.closing != Closing::No {
             if now_ms >= self.since_ms + CLOSE_TIMEOUT_MS {
-                self.shut(std::net::Shutdown::Both);
+                self.cut_off();
             }
             false
         } else if self.backlog.is_some() {
@@ -424,7 +423,7 @@ impl Connection {
             false
         } else if self.pinged_ms.is_some() {
             // The peer is gone; there is nobody to tell.
-            self.shut(std::net::Shutdown::Both);
+            self.cut_off();
             false
         } else {
             control_frame(&mut self.out, OpCode::Ping, b"");

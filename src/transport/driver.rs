@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::task::spawn_local;
 
 use crate::backbone::{Answer, Publication, Published};
 use crate::protocol::{Refusal, ServerMessage};
-use crate::session::{Accepted, Identity, Input, Output};
+use crate::session::{Accepted, Input, Output};
 use crate::websocket::push_text;
 
 use super::connection::Key;
-use super::sessions::session_name;
 use super::shard::{Shard, State};
 use super::subscribe::{Pending, split};
 
@@ -50,6 +48,9 @@ impl Shard {
             for output in std::mem::take(&mut out) {
                 match output {
                     Output::Send(message) => {
+                        if let ServerMessage::Error(error) = &message {
+                            self.metrics.refused(error.code);
+                        }
                         send(state, key, &message);
                         self.sent(state, key, &message);
                     }
@@ -59,7 +60,8 @@ impl Shard {
                         }
                     }
                     Output::Authenticate(token) => {
-                        input = Some(Input::Authenticated(self.authenticate(state, key, &token)));
+                        let answer = self.authenticate(state, key, &token);
+                        input = answer.map(Input::Authenticated);
                     }
                     Output::Resume { session_id } => {
                         input = self.resume(state, key, &session_id).map(Input::Resumed);
@@ -108,22 +110,6 @@ impl Shard {
         ) {
             self.keep_live_session(state, key);
         }
-    }
-
-    fn authenticate(&self, state: &mut State, key: Key, token: &str) -> Result<Identity, Refusal> {
-        let principal = Arc::new(self.gateway.authenticate(token)?);
-        let now = self.gateway.now();
-        let identity = Identity {
-            user_id: principal.user.to_string(),
-            session_id: session_name(self.hold_session(state, key, &principal)),
-            expires_at_ms: principal
-                .expires_unix_ms
-                .map(|at| now.mono_ms() + at.saturating_sub(now.unix_ms)),
-        };
-        if let Some(connection) = state.get(key) {
-            connection.principal = Some(principal);
-        }
-        Ok(identity)
     }
 
     /// Publishes; `None` when the answer comes later.
@@ -202,7 +188,8 @@ fn published<'a>(
 }
 
 fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
-    if let Some(connection) = state.get(key) {
+    // Nothing follows a close, also where the answer to a publish comes after it.
+    if let Some(connection) = state.get(key).filter(|c| c.is_open()) {
         push_text(&mut connection.out, |out| {
             // Frames hold strings, numbers and checked JSON: writing them to memory cannot fail.
             let _ = serde_json::to_writer(out, message);

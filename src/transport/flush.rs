@@ -53,6 +53,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => return self.cut_off(),
             };
+            turn.metrics.wrote(written);
             let now_ns = (turn.now_ns)();
             self.keep_the_rest(turn, first, written, now_ns);
             if !self.is_behind() {
@@ -65,7 +66,7 @@ impl Connection {
         }
     }
 
-    fn write_once(&self, turn: &Turn<'_>, first: Option<u32>) -> io::Result<usize> {
+    fn write_once(&mut self, turn: &Turn<'_>, first: Option<u32>) -> io::Result<usize> {
         let mut pieces = [IoSlice::new(&[]); PIECES];
         let mut count = 0;
         if !self.out.is_empty() {
@@ -78,8 +79,7 @@ impl Connection {
         }
         match count {
             0 => Ok(0),
-            1 => self.socket().try_write(&pieces[0]),
-            _ => self.socket().try_write_vectored(&pieces[..count]),
+            _ => self.socket.try_write(&mut pieces[..count]),
         }
     }
 

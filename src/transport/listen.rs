@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -33,6 +33,8 @@ use tower::ServiceExt as _;
 use crate::gateway::Gateway;
 
 use super::shard::Shard;
+use super::socket::Socket;
+use super::tls::Tls;
 use super::{Command, Limits, ShardHandle};
 
 /// A whole request head must come within this time.
@@ -55,7 +57,8 @@ pub fn bind(addr: SocketAddr) -> io::Result<StdListener> {
         io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}"))
     };
     let open = || {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        let socket =
+            socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         // Inherited by every connection: a small frame must not wait for more.
         socket.set_tcp_nodelay(true)?;
@@ -92,6 +95,8 @@ pub struct Start {
     pub limits: Limits,
     /// Answers every request.
     pub router: Router,
+    /// Every connection is TLS, if this is given.
+    pub tls: Option<Tls>,
     /// Cancelled: no more connections are accepted, and those that speak HTTP end with their answer.
     pub refuse: CancellationToken,
     /// The connections that speak HTTP.
@@ -168,16 +173,17 @@ async fn run(
                 Some(Command::Adopt(upgrade, topic, permit)) => {
                     let shard = shard.clone();
                     spawn_local(async move {
-                        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+                        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<Socket>>()) {
                             Ok(Ok(parts)) => {
                                 let socket = parts.io.into_inner();
                                 shard.serve(socket, parts.read_buf, topic, permit).await;
                             }
-                            Ok(Err(_)) => tracing::error!("an upgraded connection is not a TCP stream"),
+                            Ok(Err(_)) => tracing::error!("an upgraded connection is none of ours"),
                             Err(error) => tracing::debug!(%error, "upgrade failed"),
                         }
                     });
                 }
+                Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
                 Some(Command::TakeOver(key, id, reply)) => shard.hand_over(key, id, reply),
                 None => return,
@@ -194,8 +200,7 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                let connection =
-                    serve_http(socket, peer, general.clone(), start.clone(), own.clone());
+                let connection = greet(socket, peer, general.clone(), start.clone(), own.clone());
                 spawn_local(start.exchanges.track_future(connection));
             }
             Err(error) => {
@@ -206,8 +211,23 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
     }
 }
 
+/// A new connection: TLS first, where it is asked for.
+async fn greet(tcp: TcpStream, peer: SocketAddr, general: Handle, start: Start, own: ShardHandle) {
+    let socket = match &start.tls {
+        None => Ok(Socket::Plain(tcp)),
+        Some(tls) => match start.refuse.run_until_cancelled(tls.accept(tcp)).await {
+            Some(socket) => socket,
+            None => return,
+        },
+    };
+    match socket {
+        Ok(socket) => serve_http(socket, peer, general, start, own).await,
+        Err(error) => tracing::debug!(%error, %peer, "no TLS connection"),
+    }
+}
+
 async fn serve_http(
-    socket: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     general: Handle,
     start: Start,

@@ -6,8 +6,10 @@
 //! buffer.
 //!
 //! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
+//! * [`tls`], `socket`: TLS where it is asked for, and one socket for both kinds.
 //! * `shard`: the connections of one core, and the turn.
 //! * `driver`: what a session wants, done.
+//! * `identity`: whose connection it is.
 //! * `subscribe`, `sessions`: topics and sessions of a connection.
 //! * `turn`, `flush`: what came is handed out, and each socket written once.
 //! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
@@ -20,18 +22,23 @@ mod connection;
 mod deadlines;
 mod driver;
 mod flush;
+mod identity;
 pub mod listen;
 mod sessions;
 mod shard;
+mod socket;
 mod subscribe;
+pub mod tls;
 mod turn;
 mod window;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::auth::Principal;
 use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
 use crate::hub::Key;
@@ -63,8 +70,27 @@ pub(crate) enum Command {
     Adopt(OnUpgrade, Option<Topic>, Permit),
     /// Close this share of the connections with 1012, spread over this time.
     Drain(Duration),
+    /// Close the connections of somebody with 4003.
+    Kick(Kick),
     /// Hand this connection's session over to a newer socket.
     TakeOver(Key, SessionId, oneshot::Sender<Option<SessionRecord>>),
+}
+
+/// Whose connections to close: the user's, and those that were opened with the token of that id.
+pub(crate) struct Kick {
+    user: Option<Arc<str>>,
+    token_id: Option<Arc<str>>,
+    answer: oneshot::Sender<usize>,
+}
+
+impl Kick {
+    fn names(&self, principal: &Principal) -> bool {
+        let token = principal.token_id.as_ref();
+        self.user
+            .as_ref()
+            .is_some_and(|user| *user == principal.user)
+            || self.token_id.as_ref().is_some_and(|id| Some(id) == token)
+    }
 }
 
 /// The shard that reads a request; found in the request's extensions.
@@ -80,6 +106,19 @@ impl ShardHandle {
     /// A shard that is gone drops the command with all that is in it: sockets close, answers fail.
     fn tell(&self, command: Command) {
         let _ = self.0.send(command);
+    }
+
+    /// Closes the connections of the user, and those that were opened with the token of that id, with
+    /// 4003. Answers how many they were.
+    pub async fn kick(&self, user: Option<&str>, token_id: Option<&str>) -> usize {
+        let (answer, count) = oneshot::channel();
+        let kick = Kick {
+            user: user.map(Into::into),
+            token_id: token_id.map(Into::into),
+            answer,
+        };
+        self.tell(Command::Kick(kick));
+        count.await.unwrap_or(0)
     }
 
     /// Closes the shard's connections, spread over this time.

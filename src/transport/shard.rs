@@ -16,7 +16,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
 use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
@@ -30,6 +29,7 @@ use crate::websocket::{Fault, Incoming, OpCode, control_frame};
 use super::connection::{Batch, Connection, Key, Link};
 use super::deadlines::Deadlines;
 use super::sessions::Fate;
+use super::socket::Socket;
 use super::{Limits, ShardHandle};
 
 /// What one read takes at most; shared by all connections of the shard.
@@ -115,7 +115,7 @@ impl Shard {
     /// Serves a socket until it ends.
     pub(super) async fn serve(
         self: Rc<Self>,
-        socket: TcpStream,
+        socket: Socket,
         first_bytes: Bytes,
         topic: Option<Topic>,
         permit: Permit,
@@ -170,6 +170,7 @@ impl Shard {
                 Poll::Ready(Ok(())) => {}
             }
         }
+        self.metrics.read(buffer.filled().len());
         self.take_in(key, buffer.filled_mut());
         Poll::Ready(ControlFlow::Continue(()))
     }
@@ -248,7 +249,12 @@ impl Shard {
             state.mark(key.0);
             self.inbox.ring();
         }
-        if state.get(key).is_some_and(|c| !c.is_open()) {
+        if let Some(connection) = state.get(key)
+            && !connection.is_open()
+        {
+            if let Some(code) = connection.closed_with.take() {
+                self.metrics.closed(code);
+            }
             self.detach(state, key, Fate::Kept);
         }
         self.drain_if_behind(state, key);
@@ -351,11 +357,9 @@ impl Shard {
     /// Closes every connection with 1012, in batches spread over this time.
     pub(super) async fn drain(self: Rc<Self>, spread: Duration) {
         const BATCHES: usize = 20;
-        let keys: Vec<Key> = {
-            let state = self.state.borrow();
-            let key = |(slot, c): (usize, &Connection)| (slot as Slot, c.generation);
-            state.connections.iter().map(key).collect()
-        };
+        // What was accepted before the drain is handed out before the first close.
+        self.turn();
+        let keys = self.keys_where(|_| true);
         for batch in keys.chunks(keys.len().div_ceil(BATCHES).max(1)) {
             for key in batch {
                 let now_ms = self.now_ms();
@@ -367,6 +371,15 @@ impl Shard {
             }
             tokio::time::sleep(spread / BATCHES as u32).await;
         }
+    }
+
+    /// The connections for which this holds.
+    pub(super) fn keys_where(&self, holds: impl Fn(&Connection) -> bool) -> Vec<Key> {
+        let state = self.state.borrow();
+        let connections = state.connections.iter().filter(|(_, c)| holds(c));
+        connections
+            .map(|(slot, c)| (slot as Slot, c.generation))
+            .collect()
     }
 
     /// Borrows the state for an act on a connection that is still there.

@@ -14,7 +14,8 @@ use super::connection::Key;
 use super::shard::{Shard, State};
 use super::window::Window;
 
-/// Replays up to this many bytes are copied into one write; larger ones are queued by reference.
+/// Replays up to this many bytes are copied into one write; what is more, of one topic or of many, is
+/// queued by reference.
 const SMALL_REPLAY: usize = 32 * 1024;
 
 /// A replay that was answered and is to be sent behind its `subscribed`.
@@ -331,7 +332,7 @@ fn queue_replay(state: &mut State, key: Key, pending: Pending) {
         after = window.sent();
     }
     let bytes: usize = records.iter().map(|record| record.frame.len()).sum();
-    if bytes <= SMALL_REPLAY && !connection.is_behind() {
+    if connection.out.len() + bytes <= SMALL_REPLAY && !connection.is_behind() {
         for record in &records {
             connection.out.extend_from_slice(&record.frame);
         }

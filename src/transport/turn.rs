@@ -23,7 +23,7 @@ impl Shard {
         }
     }
 
-    fn turn(self: &Rc<Self>) {
+    pub(super) fn turn(self: &Rc<Self>) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let mut arrivals = std::mem::take(&mut state.arrivals);

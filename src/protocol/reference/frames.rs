@@ -135,6 +135,11 @@ pub const FRAMES: &[FrameDoc] = &[
             required("resumed", "boolean", "Whether an earlier session goes on."),
             required("userId", "string", "Who the token says you are."),
             optional("expiresIn", "number", "Seconds until the token expires."),
+            optional(
+                "durability",
+                "string",
+                "What an ack means, when the log is brought to the disk only every so often: fsync every 100ms.",
+            ),
         ],
         example: r#"{"type":"ready","sessionId":"6f1c2a","resumed":false,"userId":"demo-user"}"#,
     },

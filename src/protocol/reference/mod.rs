@@ -137,6 +137,16 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
         summary: "The topic's head and its kept messages after a seqNo.",
     },
     EndpointDoc {
+        method: "POST",
+        path: "/api/disconnect",
+        summary: "Closes the sockets of a user or a token with 4003 and revokes; needs the claim admin.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/metrics",
+        summary: "The same and more for Prometheus.",
+    },
+    EndpointDoc {
         method: "GET",
         path: "/healthz",
         summary: "200 while the process lives.",
@@ -167,9 +177,55 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "backbone",
         "memory",
-        "What numbers, keeps and replays messages: memory.",
+        "What numbers, keeps and replays messages: memory, or disk.",
     ),
-    setting("auth", "demo", "demo: any non-empty token is that user."),
+    setting("data-dir", "data", "Where disk keeps its log."),
+    setting(
+        "fsync",
+        "always",
+        "When disk brings its log to the disk: always (before every ack, one for all who wait), or an interval such as 100ms.",
+    ),
+    setting(
+        "auth",
+        "demo",
+        "demo: any non-empty token is that user. jwt: signed tokens say who it is and which topics.",
+    ),
+    setting(
+        "jwt-secret",
+        "none",
+        "HS256 secret of at least 32 bytes; safer in the environment than as a flag.",
+    ),
+    setting(
+        "jwt-public-key",
+        "none",
+        "PEM file with the public key of the issuer: RS256, ES256 or EdDSA, by its kind.",
+    ),
+    setting(
+        "jwks-url",
+        "none",
+        "Address of the issuer's key set, https, or http on this machine.",
+    ),
+    setting("jwt-issuer", "none", "The only iss that is believed."),
+    setting(
+        "jwt-audience",
+        "none",
+        "The name of this gateway, which aud must hold.",
+    ),
+    setting(
+        "jwt-leeway",
+        "0",
+        "How far the issuer's clock may be off, at most 1m.",
+    ),
+    setting(
+        "tls-cert",
+        "none",
+        "A PEM file with the certificate and its chain; https and wss instead of http and ws.",
+    ),
+    setting(
+        "tls-key",
+        "none",
+        "A PEM file with the certificate's private key.",
+    ),
     setting(
         "allowed-origins",
         "same host",
@@ -235,12 +291,22 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "history-bytes",
         "256MiB",
-        "Memory for kept messages in all.",
+        "Memory for kept messages in all; with disk, the size of the log.",
     ),
     setting(
         "publish-rate",
         "0 (no limit)",
         "Publishes per second of one connection, with a burst of twice that.",
+    ),
+    setting(
+        "slo-target",
+        "50ms",
+        "A delivery should take at most this long from accept to socket write.",
+    ),
+    setting(
+        "slo-objective",
+        "0.99",
+        "This share of deliveries must; also written 99%.",
     ),
     setting("drain-timeout", "30s", "How long a stop may take."),
     setting(

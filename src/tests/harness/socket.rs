@@ -6,36 +6,46 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket as Socket2, Type};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::soon;
 
 /// A client's end. Text frames are kept as they came in `seen`.
 pub struct Socket {
-    ws: WebSocketStream<TcpStream>,
+    ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Every text frame that came, for tests that look at all of them.
     pub seen: Vec<String>,
 }
 
 impl Socket {
     pub async fn connect(addr: SocketAddr, path: &str) -> Self {
-        Self::over(TcpStream::connect(addr).await.unwrap(), addr, path).await
+        let stream = TcpStream::connect(addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self::over(MaybeTlsStream::Plain(stream), addr, path).await
     }
 
     /// A client whose kernel takes only about this many bytes that were not read yet.
     pub async fn connect_narrow(addr: SocketAddr, path: &str, bytes: usize) -> Self {
+        let stream = Self::narrow(addr, bytes).await;
+        Self::over(MaybeTlsStream::Plain(stream), addr, path).await
+    }
+
+    /// A stream whose kernel takes only about this many bytes that were not read yet.
+    pub async fn narrow(addr: SocketAddr, bytes: usize) -> TcpStream {
         let socket = Socket2::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(bytes).unwrap();
         socket.set_nonblocking(true).unwrap();
         let socket = TcpSocket::from_std_stream(socket.into());
-        Self::over(socket.connect(addr).await.unwrap(), addr, path).await
+        let stream = socket.connect(addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 
-    async fn over(stream: TcpStream, addr: SocketAddr, path: &str) -> Self {
-        stream.set_nodelay(true).unwrap();
+    /// The WebSocket handshake over a stream.
+    pub async fn over(stream: MaybeTlsStream<TcpStream>, addr: SocketAddr, path: &str) -> Self {
         let request = format!("ws://{addr}{path}").into_client_request().unwrap();
         let config = WebSocketConfig::default().max_message_size(None);
         let handshake = tokio_tungstenite::client_async_with_config(request, stream, Some(config));

@@ -1,0 +1,275 @@
+//! What a verified token says, and whether it holds now.
+//!
+//! Invariant: pure. Time is a parameter.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use crate::protocol::{ErrorCode, Refusal};
+
+use super::{Grants, MAX_USER_BYTES, Principal};
+
+/// The longest token id, in bytes: it is kept when it is revoked.
+const MAX_TOKEN_ID_BYTES: usize = 255;
+
+/// The claims that are looked at. Others are ignored.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// The user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// When it expires, in seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<Number>,
+    /// From when on it is valid, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<Number>,
+    /// When it was issued, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<Number>,
+    /// Who issued it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// For whom it was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Audience>,
+    /// Its id, by which it can be revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// Patterns of topics; none is no access.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Topics>,
+    /// Whether it may disconnect others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<bool>,
+}
+
+/// The claim `topics`.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Topics {
+    /// Patterns of topics to subscribe, replay and read.
+    pub read: Vec<String>,
+    /// Patterns of topics to publish to.
+    pub write: Vec<String>,
+}
+
+/// One recipient or several.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    fn names(&self, name: &str) -> bool {
+        match self {
+            Self::One(one) => one == name,
+            Self::Many(many) => many.iter().any(|one| one == name),
+        }
+    }
+}
+
+/// What a token must say beside its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The only issuer that is believed; `None` for any whose key fits.
+    pub issuer: Option<String>,
+    /// The name this gateway has in `aud`; `None` when `aud` is not looked at.
+    pub audience: Option<String>,
+    /// How far the issuer's clock may be off. Default 0, at most 60 s.
+    pub leeway: Duration,
+}
+
+impl Rules {
+    /// The principal that verified claims stand for at this moment.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenExpired`], else [`ErrorCode::AuthFailed`] with the reason.
+    pub fn check(&self, unix_ms: u64, claims: Claims) -> Result<Principal, Refusal> {
+        let refuse = |text: &'static str| Refusal::new(ErrorCode::AuthFailed, text);
+        let leeway_ms = self.leeway.as_millis() as u64;
+        let user = claims.sub.ok_or_else(|| refuse("the token has no sub"))?;
+        if user.is_empty() || user.len() > MAX_USER_BYTES || user.chars().any(char::is_control) {
+            return Err(refuse(
+                "the token's sub must be 1 to 255 bytes without control characters",
+            ));
+        }
+        let exp = claims.exp.ok_or_else(|| refuse("the token has no exp"))?;
+        let exp_ms = millis(&exp).ok_or_else(|| refuse("the token's exp is not a time"))?;
+        if let Some(issuer) = &self.issuer
+            && claims.iss.as_ref() != Some(issuer)
+        {
+            return Err(refuse(
+                "the token's iss is not the issuer this gateway believes",
+            ));
+        }
+        if let Some(audience) = &self.audience
+            && !claims.aud.is_some_and(|aud| aud.names(audience))
+        {
+            return Err(refuse("the token's aud does not name this gateway"));
+        }
+        if let Some(nbf) = claims.nbf {
+            let nbf_ms = millis(&nbf).ok_or_else(|| refuse("the token's nbf is not a time"))?;
+            if nbf_ms > unix_ms.saturating_add(leeway_ms) {
+                return Err(refuse("the token is not valid yet"));
+            }
+        }
+        let issued_unix_ms = match claims.iat {
+            Some(iat) => Some(millis(&iat).ok_or_else(|| refuse("the token's iat is not a time"))?),
+            None => None,
+        };
+        if claims
+            .jti
+            .as_ref()
+            .is_some_and(|jti| jti.len() > MAX_TOKEN_ID_BYTES)
+        {
+            return Err(refuse("the token's jti is longer than 255 bytes"));
+        }
+        let expires_unix_ms = exp_ms.saturating_add(leeway_ms);
+        if expires_unix_ms <= unix_ms {
+            let text = "the token has expired; get a new one";
+            return Err(Refusal::new(ErrorCode::TokenExpired, text));
+        }
+        let topics = claims.topics.unwrap_or_default();
+        Ok(Principal {
+            grants: Grants::of(&topics.read, &topics.write, &user),
+            user: user.into(),
+            expires_unix_ms: Some(expires_unix_ms),
+            token_id: claims.jti.map(Into::into),
+            issued_unix_ms,
+            admin: claims.admin.unwrap_or(false),
+        })
+    }
+}
+
+/// A NumericDate (RFC 7519 section 2) in milliseconds; a far future is as good as the farthest.
+fn millis(seconds: &Number) -> Option<u64> {
+    if let Some(whole) = seconds.as_u64() {
+        return Some(whole.saturating_mul(1000));
+    }
+    let seconds = seconds.as_f64().filter(|s| s.is_finite() && *s >= 0.0)?;
+    Some((seconds * 1000.0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW_MS: u64 = 1_790_000_000_000;
+    const NOW: u64 = NOW_MS / 1000;
+
+    fn rules() -> Rules {
+        Rules {
+            issuer: None,
+            audience: None,
+            leeway: Duration::ZERO,
+        }
+    }
+
+    fn check(rules: &Rules, change: &Value) -> Result<Principal, ErrorCode> {
+        let mut claims = json!({"sub": "ann", "exp": NOW + 60});
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let claims = serde_json::from_value(claims).map_err(|_| ErrorCode::AuthFailed)?;
+        rules.check(NOW_MS, claims).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn the_required_claims_are_required() {
+        assert!(check(&rules(), &json!({})).is_ok());
+        for bad in [
+            json!({"sub": null}),
+            json!({"sub": ""}),
+            json!({"sub": 7}),
+            json!({"sub": "a\nb"}),
+            json!({"sub": "x".repeat(256)}),
+            json!({"exp": null}),
+            json!({"exp": "soon"}),
+            json!({"exp": -1}),
+            json!({"nbf": NOW + 1}),
+            json!({"nbf": "later"}),
+            json!({"iat": -5}),
+            json!({"jti": "x".repeat(256)}),
+            json!({"topics": ["a"]}),
+            json!({"topics": {"read": "a"}}),
+            json!({"admin": "yes"}),
+        ] {
+            assert_eq!(check(&rules(), &bad), Err(ErrorCode::AuthFailed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn time_is_kept_to_the_moment() {
+        let expired = |exp: Value| check(&rules(), &json!({ "exp": exp })).err();
+        assert_eq!(expired(json!(NOW)), Some(ErrorCode::TokenExpired));
+        assert_eq!(expired(json!(0)), Some(ErrorCode::TokenExpired));
+        assert_eq!(expired(json!(NOW as f64 + 0.5)), None);
+        assert_eq!(expired(json!(u64::MAX)), None);
+        assert_eq!(expired(json!(1e300)), None);
+        let lenient = Rules {
+            leeway: Duration::from_secs(60),
+            ..rules()
+        };
+        assert!(check(&lenient, &json!({"exp": NOW - 59, "nbf": NOW + 60})).is_ok());
+        assert_eq!(
+            check(&lenient, &json!({"exp": NOW - 60})),
+            Err(ErrorCode::TokenExpired)
+        );
+        assert_eq!(
+            check(&lenient, &json!({"nbf": NOW + 61})),
+            Err(ErrorCode::AuthFailed)
+        );
+    }
+
+    #[test]
+    fn issuer_and_audience_count_where_they_are_configured() {
+        let any = json!({"iss": "https://elsewhere", "aud": ["x"]});
+        assert!(check(&rules(), &any).is_ok());
+        let strict = Rules {
+            issuer: Some("https://id.test".into()),
+            audience: Some("gateway".into()),
+            leeway: Duration::ZERO,
+        };
+        for (iss, aud, good) in [
+            (json!("https://id.test"), json!("gateway"), true),
+            (json!("https://id.test"), json!(["x", "gateway"]), true),
+            (json!("https://id.test/"), json!("gateway"), false),
+            (json!("https://id.test"), json!("gateway2"), false),
+            (json!("https://id.test"), json!([]), false),
+            (json!("https://id.test"), Value::Null, false),
+            (json!(["https://id.test"]), json!("gateway"), false),
+            (Value::Null, json!("gateway"), false),
+        ] {
+            let claims = json!({"iss": iss, "aud": aud});
+            assert_eq!(check(&strict, &claims).is_ok(), good, "{claims}");
+        }
+    }
+
+    #[test]
+    fn no_topics_claim_is_no_access() {
+        use super::super::Action;
+        let ann = check(&rules(), &json!({})).unwrap();
+        assert!(!ann.grants.allow(Action::Read, "a") && !ann.admin);
+        let topics =
+            json!({"topics": {"read": ["u.{user}"]}, "jti": "t1", "iat": NOW, "admin": true});
+        let ann = check(&rules(), &topics).unwrap();
+        assert!(
+            ann.grants.allow(Action::Read, "u.ann") && !ann.grants.allow(Action::Write, "u.ann")
+        );
+        assert_eq!(
+            (ann.token_id.as_deref(), ann.issued_unix_ms),
+            (Some("t1"), Some(NOW_MS))
+        );
+        assert!(ann.admin);
+    }
+}

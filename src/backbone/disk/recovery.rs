@@ -1,0 +1,120 @@
+//! Reads the log back and finds where it is whole. Changes nothing until [`Recovered::mend`].
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::format::{Next, Stored, next};
+use super::segment::{HEADER, Header, Segment, list, sync_dir};
+use crate::protocol::SeqNo;
+
+/// A segment and what of it is the log.
+#[derive(Debug)]
+pub(super) struct Span {
+    /// The file.
+    pub(super) segment: Arc<Segment>,
+    /// Where the log goes on in the next one, in bytes.
+    pub(super) end: u64,
+    /// When its newest message was accepted, in milliseconds since the Unix epoch.
+    pub(super) newest_ms: u64,
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    /// The whole part of the log.
+    pub(super) spans: Vec<Span>,
+    /// The highest number that any topic ever had.
+    pub(super) highest: SeqNo,
+    /// Why acknowledged messages may be missing, if they may be.
+    pub(super) damage: Option<String>,
+    /// Segments that lie behind the whole part.
+    behind: Vec<Segment>,
+}
+
+/// Reads all of it, oldest first. `each` gets every message with its file, its place there and its
+/// length, and says whether its number can be.
+pub(super) fn scan(
+    dir: &Path,
+    mut each: impl FnMut(&Arc<Segment>, usize, usize, &Stored<'_>) -> bool,
+) -> io::Result<Recovered> {
+    let mut found = Recovered::default();
+    let indices = list(dir)?;
+    // The header of the next one says where this one ends, so one is read ahead.
+    let mut ahead = None;
+    for (i, &index) in indices.iter().enumerate() {
+        let segment = Segment::open(dir, index)?;
+        let bytes = match ahead.take() {
+            Some(bytes) => bytes,
+            None => segment.read()?,
+        };
+        let Some(header) = Header::decode(&bytes, index) else {
+            // One that was just being made holds nothing.
+            if i + 1 < indices.len() || bytes.len() > HEADER {
+                found.damage = Some(format!("segment {index} has no valid header"));
+            }
+            found.behind.push(segment);
+            break;
+        };
+        let follows = i == 0 || indices[i - 1] + 1 == index;
+        if !follows {
+            found.damage = Some(format!("the segment before {index} is missing"));
+            found.behind.push(segment);
+            break;
+        }
+        found.highest = found.highest.max(header.floor);
+        let mut end = None;
+        if let Some(&next_index) = indices.get(i + 1) {
+            let next_bytes = Segment::open(dir, next_index)?.read()?;
+            end = Header::decode(&next_bytes, next_index).map(|next| next.previous_end as usize);
+            ahead = Some(next_bytes);
+        }
+        let segment = Arc::new(segment);
+        let mut at = HEADER;
+        let mut newest_ms = 0;
+        let limit = end.unwrap_or(bytes.len()).min(bytes.len());
+        while at < limit {
+            let Next::Record(stored, length) = next(&bytes[at..limit]) else {
+                break;
+            };
+            if !each(&segment, at, length, &stored) {
+                break;
+            }
+            newest_ms = newest_ms.max(stored.ts);
+            found.highest = found.highest.max(stored.seq_no);
+            at += length;
+        }
+        let whole = match end {
+            Some(end) => at == end,
+            None => matches!(next(&bytes[at..limit]), Next::End | Next::Torn),
+        };
+        found.spans.push(Span {
+            segment,
+            end: at as u64,
+            newest_ms,
+        });
+        if !whole {
+            found.damage = Some(format!("segment {index} is damaged at byte {at}"));
+            break;
+        }
+    }
+    let known = found.spans.len() + found.behind.len();
+    for &index in indices.iter().skip(known) {
+        found.behind.push(Segment::open(dir, index)?);
+    }
+    Ok(found)
+}
+
+impl Recovered {
+    /// Cuts the log behind its whole part and brings that part to the disk, so that nothing is
+    /// served which a second crash could take back.
+    pub(super) fn mend(&mut self, dir: &Path) -> io::Result<()> {
+        for segment in self.behind.drain(..) {
+            segment.unlink()?;
+        }
+        if let Some(last) = self.spans.last() {
+            last.segment.cut(last.end)?;
+        }
+        sync_dir(dir)
+    }
+}

@@ -1,0 +1,96 @@
+//! Disconnecting users and tokens, for operators.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::protocol::{ErrorCode, Refusal};
+
+use super::AppState;
+use super::bearer::Bearer;
+use super::error::{ApiError, ErrorBody};
+
+/// The longest user and token id, in bytes: no longer one is ever accepted.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Whom to disconnect.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = DisconnectRequest)]
+pub(super) struct Request {
+    /// Every socket of this user.
+    #[schema(nullable = false, example = "ann")]
+    user: Option<String>,
+    /// Every socket that was opened with the token of this id (claim jti).
+    #[schema(nullable = false)]
+    jti: Option<String>,
+    /// Whether the user's tokens issued until now, and the token of this id, are refused from now
+    /// on: true when not given. Does nothing with demo auth, where a token is only a name.
+    #[serde(default = "yes")]
+    revoke: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// How it went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Disconnected {
+    /// Sockets that were closed with 4003.
+    disconnected: usize,
+}
+
+/// Disconnects a user or a token
+///
+/// Give user, jti, or both: every socket that either of them names is closed with 4003. The token
+/// must have the claim `admin: true`; with demo auth any token may, while the demo endpoints are on.
+#[utoipa::path(post, path = "/api/disconnect", tag = "operate", security(("bearer" = [])),
+    request_body(content = Request),
+    responses(
+        (status = 200, description = "Done.", body = Disconnected),
+        (status = 400, description = "Not well formed.", body = ErrorBody),
+        (status = 401, description = "No token, or a bad one.", body = ErrorBody),
+        (status = 403, description = "The token may not disconnect anybody.", body = ErrorBody),
+        (status = 503, description = "The issuer's keys cannot be fetched.", body = ErrorBody)))]
+pub(super) async fn disconnect(
+    State(state): State<AppState>,
+    Bearer(principal): Bearer,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Disconnected>, ApiError> {
+    let trying_out = state.gateway.is_demo() && state.demo_endpoints;
+    if !principal.admin && !trying_out {
+        let text = "disconnecting needs a token with the claim admin: true";
+        return Err(Refusal::new(ErrorCode::AclDenied, text).into());
+    }
+    let bad = |text: String| Refusal::new(ErrorCode::BadRequest, text);
+    let body = body.map_err(|_| bad("the body could not be read".to_owned()))?;
+    // Read without regard to Content-Type, as publishing is.
+    let request: Request = serde_json::from_slice(&body)
+        .map_err(|error| bad(format!("expected {{user?, jti?, revoke?}}: {error}")))?;
+    let names = [request.user.as_deref(), request.jti.as_deref()];
+    if names
+        .iter()
+        .flatten()
+        .any(|name| name.len() > MAX_NAME_BYTES || name.is_empty())
+    {
+        return Err(bad("user and jti are 1 to 255 bytes".to_owned()).into());
+    }
+    let [user, jti] = names;
+    if user.or(jti).is_none() {
+        return Err(bad("give user, jti or both".to_owned()).into());
+    }
+    // First refused, then closed: nobody slips in between.
+    if request.revoke {
+        state.gateway.revoke(user, jti);
+    }
+    let mut disconnected = 0;
+    for shard in state.shards.get().into_iter().flatten() {
+        disconnected += shard.kick(user, jti).await;
+    }
+    tracing::info!(by = %principal.user, user, jti, revoked = request.revoke, disconnected, "disconnected");
+    Ok(Json(Disconnected { disconnected }))
+}
