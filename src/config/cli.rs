@@ -1,6 +1,5 @@
 //! The command line: `micro-socket [serve]`, `micro-socket check-config`, `micro-socket token`,
-//! `micro-socket verify URL`,
-//! `--help`, `--version`.
+//! `micro-socket verify URL`, `--help`, `--version`.
 //!
 //! Uses: protocol, verify.
 
@@ -212,8 +211,8 @@ fn command() -> Command {
                 "Prints the settings in effect as TOML, or the problems, and ends with 0 or 2",
             ),
         )
-        .subcommand(token::command())
         .subcommand(verify)
+        .subcommand(token::command())
         .args(args)
 }
 
