@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, Serializer as _};
 use utoipa::ToSchema;
 
@@ -52,8 +52,15 @@ pub(super) async fn publish(
     State(state): State<AppState>,
     topic: Result<Path<String>, PathRejection>,
     Query(fields): Query<Vec<(String, String)>>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    if method != Method::GET {
+        // HEAD is routed like GET, but whoever asks with it wants no effect.
+        let text = "only GET publishes here";
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        return Err(ApiError::with_status(status, ErrorCode::BadRequest, text));
+    }
     if !state.demo_endpoints {
         let text =
             "the demo endpoints are off; start with --demo-endpoints true or use POST /api/publish";

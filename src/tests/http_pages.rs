@@ -138,6 +138,14 @@ async fn head_is_get_without_a_body() {
 }
 
 #[tokio::test]
+async fn only_get_publishes_by_url() {
+    let gateway = TestGateway::start().await;
+    let head = Request::new("HEAD", "/demo/publish/a?b=c");
+    assert_eq!(head.send(gateway.addr).await.status, 405);
+    assert_eq!(gateway.stats().await["published"], 0);
+}
+
+#[tokio::test]
 async fn a_demo_publish_keeps_strings_and_order() {
     let gateway = TestGateway::start().await;
     let mut socket = gateway.user("ann", &["a/b ü"]).await;
