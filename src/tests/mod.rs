@@ -30,6 +30,7 @@ mod pipelining;
 mod readme;
 mod replay;
 mod resume;
+mod resume_random;
 mod revoking;
 mod rfc6455;
 mod rust_client;
