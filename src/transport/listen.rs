@@ -176,7 +176,9 @@ async fn run(
                         match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<Socket>>()) {
                             Ok(Ok(parts)) => {
                                 let socket = parts.io.into_inner();
-                                shard.serve(socket, parts.read_buf, topic, permit).await;
+                                // Copied: the bytes would keep the whole buffer of the HTTP head.
+                                let first_bytes = Vec::from(parts.read_buf);
+                                shard.serve(socket, first_bytes, topic, permit).await;
                             }
                             Ok(Err(_)) => tracing::error!("an upgraded connection is none of ours"),
                             Err(error) => tracing::debug!(%error, "upgrade failed"),

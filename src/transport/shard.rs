@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use slab::Slab;
 use tokio::io::ReadBuf;
 use tokio::sync::Notify;
@@ -116,7 +115,7 @@ impl Shard {
     pub(super) async fn serve(
         self: Rc<Self>,
         socket: Socket,
-        first_bytes: Bytes,
+        mut first_bytes: Vec<u8>,
         topic: Option<Topic>,
         permit: Permit,
     ) {
@@ -137,8 +136,9 @@ impl Shard {
             });
         }
         if !first_bytes.is_empty() {
-            self.take_in(key, &mut BytesMut::from(first_bytes));
+            self.take_in(key, &mut first_bytes);
         }
+        drop(first_bytes);
         while poll_fn(|cx| self.poll_read(key, cx)).await.is_continue() {}
         self.remove(key);
     }
