@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::auth::Principal;
-use crate::backbone::SessionId;
+use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
 pub(super) use crate::hub::Key;
 use crate::hub::{Arrival, Backlog, Chunk, LocalTopic};
@@ -50,6 +50,9 @@ pub(super) struct Connection {
     pub(super) principal: Option<Arc<Principal>>,
     /// Whether `ready` was sent: only then there is a session worth keeping.
     pub(super) was_set_up: bool,
+    /// The session that is being resumed, as it was found, until `ready` was sent: a connection that
+    /// ends before that leaves it as it was.
+    pub(super) resuming: Option<Box<SessionRecord>>,
     /// The session that this connection holds.
     pub(super) session_id: Option<SessionId>,
     /// What its qos 1 subscriptions were sent and did not acknowledge.
@@ -117,6 +120,7 @@ impl Connection {
             session,
             principal: None,
             was_set_up: false,
+            resuming: None,
             session_id: None,
             windows: Vec::new(),
             lost: Vec::new(),

@@ -100,10 +100,9 @@ impl Shard {
 
     /// Keeps the session up to date where it outlives the process.
     fn sent(&self, state: &mut State, key: Key, message: &ServerMessage<'_>) {
-        let Some(connection) = state.get(key) else {
-            return;
-        };
-        connection.was_set_up |= matches!(message, ServerMessage::Ready(_));
+        if matches!(message, ServerMessage::Ready(_)) {
+            self.session_is_ready(state, key);
+        }
         if matches!(
             message,
             ServerMessage::Ready(_) | ServerMessage::Subscribed(_) | ServerMessage::Unsubscribed(_)

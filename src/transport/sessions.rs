@@ -181,18 +181,17 @@ impl Shard {
             Err(unavailable) => return Err(self.give_up_session(state, key, unavailable.into())),
         };
         self.release(state, key);
-        if self
-            .gateway
-            .live()
-            .claim(id, self.whereabouts(key, &user))
-            .is_some()
+        let other = self.gateway.live().claim(id, self.whereabouts(key, &user));
+        if let Some(other) = other.filter(|other| (other.shard, other.key) != (self.id, key))
+            && let Some(shard) = self.peers.get(usize::from(other.shard))
         {
-            // Two sockets resumed it at the same moment: the later one has it.
-            tracing::debug!("a session was resumed twice at the same moment");
+            // Two sockets resumed it at the same moment: the later one has it, the other is closed.
+            let (reply, _) = oneshot::channel();
+            shard.tell(Command::TakeOver(other.key, id, reply));
         }
-        self.gateway.sessions().forget(id);
         if let Some(connection) = state.get(key) {
             connection.session_id = Some(id);
+            connection.resuming = Some(Box::new(record.clone()));
         }
         let topics = record.topics.into_iter().map(|held| Held {
             topic: held.topic,
@@ -251,9 +250,13 @@ impl Shard {
             self.gateway.hub().leave(&topic, self.id, local);
         });
         self.metrics.set_subscriptions(state.topics.subscriptions());
-        let set_up = state.get(key).is_some_and(|c| c.was_set_up);
+        let connection = state.get(key)?;
+        let record = match connection.resuming.take() {
+            Some(resuming) => Some(*resuming),
+            None => record.filter(|_| connection.was_set_up),
+        };
         let id = self.release(state, key)?;
-        let record = record.filter(|_| set_up)?;
+        let record = record?;
         if fate == Fate::Kept {
             let now = self.gateway.now();
             let expires = now.unix_ms + self.limits.session_ttl.as_millis() as u64;
@@ -262,6 +265,18 @@ impl Shard {
                 .save(now, id, &record, Some(expires));
         }
         Some(record)
+    }
+
+    /// `ready` was sent: the session is what this connection makes of it from now on.
+    pub(super) fn session_is_ready(&self, state: &mut State, key: Key) {
+        let Some(connection) = state.get(key) else {
+            return;
+        };
+        connection.was_set_up = true;
+        let resumed = connection.resuming.take();
+        if let Some(id) = connection.session_id.filter(|_| resumed.is_some()) {
+            self.gateway.sessions().forget(id);
+        }
     }
 
     /// Keeps the session for the case that this process dies, where that can help.
