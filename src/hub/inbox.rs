@@ -58,9 +58,11 @@ impl Inbox {
         }
     }
 
-    /// Swaps what came against an empty `into`, whose memory is used again.
+    /// Swaps what came against an empty `into`, whose memory is used again. What rang until now has
+    /// been heard.
     pub fn take(&self, into: &mut Vec<Arrival>) {
         debug_assert!(into.is_empty());
+        self.rung.store(false, Ordering::Release);
         std::mem::swap(&mut *self.arrivals.lock(), into);
     }
 }

@@ -2,10 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::auth::Principal;
 use crate::backbone::{SessionId, SessionRecord};
@@ -18,6 +16,7 @@ use crate::session::Session;
 use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
+use super::poller::Ready;
 use super::socket::Socket;
 use super::window::Window;
 
@@ -25,6 +24,8 @@ use super::window::Window;
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
 /// How long a peer may take nothing while something waits for it, in milliseconds.
 const STALL_TIMEOUT_MS: u64 = 10_000;
+/// Writes to one connection that was behind, before it is the others' turn.
+const WRITES: usize = 32;
 
 /// How far a close has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +73,11 @@ pub(super) struct Connection {
     pub(super) waiting: bool,
     /// Publishes whose answers are open.
     pub(super) in_flight: u32,
-    /// Wakes the reader when it may go on.
-    pub(super) reader_waker: Option<Waker>,
+    pub(super) readiness: Readiness,
+    /// Whether reading stopped while the connection was paused.
+    stopped: bool,
+    /// Whether it is on the shard's list of those that go on.
+    pub(super) goes_on: bool,
     last_in_ms: u64,
     /// When a ping was sent that nothing came in after.
     pinged_ms: Option<u64>,
@@ -82,11 +86,38 @@ pub(super) struct Connection {
     closing: Closing,
     /// Why we close it, until that is counted.
     pub(super) closed_with: Option<CloseCode>,
-    /// Whether a task is writing what waits.
-    pub(super) draining: bool,
     /// The soonest entry in the shard's deadlines.
     pub(super) scheduled_ms: u64,
     _permit: Permit,
+}
+
+/// What the poller said about a socket, as far as it still holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readiness {
+    /// There may be something to read.
+    readable: bool,
+    /// What is there to read ends with the end.
+    ends: bool,
+    /// There may be room to write.
+    writable: bool,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self {
+            readable: false,
+            ends: false,
+            writable: true,
+        }
+    }
+}
+
+impl Readiness {
+    pub(super) fn add(&mut self, ready: Ready) {
+        self.readable |= ready.readable;
+        self.ends |= ready.ends;
+        self.writable |= ready.writable;
+    }
 }
 
 /// What a turn has for many connections: the frames of one topic, laid together.
@@ -131,42 +162,57 @@ impl Connection {
             marked: false,
             waiting: false,
             in_flight: 0,
-            reader_waker: None,
+            readiness: Readiness::default(),
+            stopped: false,
+            goes_on: false,
             last_in_ms: now_ms,
             pinged_ms: None,
             since_ms: now_ms,
             closing: Closing::No,
             closed_with: None,
-            draining: false,
             scheduled_ms: u64::MAX,
             _permit: permit,
         }
     }
 
-    /// Reads what is there. While something waits for this peer, or a question is open, nothing
-    /// more is taken from it: a client that does not read cannot make us hold answers.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.is_paused() {
-            self.reader_waker = Some(cx.waker().clone());
-            return Poll::Pending;
+    /// Reads once; 0 when nothing is to be read now. While something waits for this peer, or a
+    /// question is open, nothing more is taken from it: a client that does not read cannot make us
+    /// hold answers.
+    ///
+    /// # Errors
+    /// When the stream has ended.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.is_paused() || !self.readiness.readable {
+            return Ok(0);
         }
-        std::pin::Pin::new(&mut self.socket).poll_read(cx, into)
+        match self.socket.try_read(into) {
+            Ok(taken) if taken.bytes == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(taken) => {
+                self.readiness.readable = !taken.drained || self.readiness.ends;
+                Ok(taken.bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readiness.readable = false;
+                Ok(0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it can do more now than it was doing, and the poller will not say so: what waits may be
+    /// written, or the pause of its reader is over.
+    pub(super) fn can_go_on(&mut self) -> bool {
+        let paused = self.is_paused();
+        let resumes = self.stopped && !paused;
+        self.stopped = paused;
+        resumes || (self.is_behind() && self.readiness.writable)
     }
 
     /// Whether frames must wait: no more is read, and what was read is kept.
     pub(super) fn is_paused(&self) -> bool {
         let busy = self.waiting || self.in_flight >= super::driver::MAX_IN_FLIGHT;
         (busy || self.backlog.is_some()) && self.closing != Closing::Ended
-    }
-
-    pub(super) fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader_waker.take() {
-            waker.wake();
-        }
     }
 
     /// Something came in: the peer is alive.
@@ -261,7 +307,6 @@ impl Connection {
         self.closing = Closing::Ended;
         self.out = Vec::new();
         self.backlog = None;
-        self.wake_reader();
     }
 
     /// Whether something waits for the socket to take more.
@@ -338,14 +383,9 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the socket takes it; ready when nothing waits any more.
-    pub(super) fn poll_drain(
-        &mut self,
-        cx: &mut Context<'_>,
-        now_ns: impl Fn() -> u64,
-        metrics: &ShardMetrics,
-    ) -> Poll<()> {
-        loop {
+    /// Writes what waits, as far as the socket takes it, and for a while at most.
+    pub(super) fn drain(&mut self, now_ns: impl Fn() -> u64, metrics: &ShardMetrics) {
+        for _ in 0..WRITES {
             if self.backlog.as_ref().is_some_and(|b| b.is_empty()) {
                 self.backlog = None;
             }
@@ -353,16 +393,8 @@ impl Connection {
                 self.written_all();
                 // The end of TLS may have to wait in its turn.
                 if !self.is_behind() {
-                    break;
+                    return;
                 }
-            }
-            match self.socket.poll_write_ready(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => {
-                    self.cut_off();
-                    return Poll::Ready(());
-                }
-                Poll::Ready(Ok(())) => {}
             }
             let front = self.backlog.as_ref().map_or(&[][..], |b| b.front());
             match self.socket.try_write(&mut [IoSlice::new(front)]) {
@@ -375,15 +407,14 @@ impl Connection {
                         metrics.delivered(u64::from(chunk.messages), age, age);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => {
-                    self.cut_off();
-                    return Poll::Ready(());
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.writable = false;
+                    return;
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.cut_off(),
             }
         }
-        self.wake_reader();
-        Poll::Ready(())
     }
 
     /// When to look at this connection again.

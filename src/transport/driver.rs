@@ -145,7 +145,6 @@ impl Shard {
                     shard.with(key, |state, now_ms| {
                         if let Some(connection) = state.get(key) {
                             connection.in_flight -= 1;
-                            connection.wake_reader();
                         }
                         if let Ok(published) = &answer {
                             shard.gateway.count(published.status);

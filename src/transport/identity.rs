@@ -36,7 +36,6 @@ impl Shard {
             shard.with(key, |state, now_ms| {
                 if let Some(connection) = state.get(key) {
                     connection.waiting = false;
-                    connection.wake_reader();
                 }
                 let answer = answer.map(|principal| shard.identify(state, key, principal));
                 shard.handle(state, key, now_ms, Input::Authenticated(answer));

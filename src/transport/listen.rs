@@ -32,8 +32,9 @@ use tower::ServiceExt as _;
 
 use crate::gateway::Gateway;
 
+use super::poller::Poller;
 use super::shard::Shard;
-use super::socket::Socket;
+use super::stream::Stream;
 use super::tls::Tls;
 use super::{Command, Limits, ShardHandle};
 
@@ -133,14 +134,20 @@ pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Res
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            let poller = {
+                let _inside = runtime.enter();
+                Poller::new()?
+            };
+            let registry = poller.registry()?;
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{id}"))
                 .spawn(move || {
-                    let shard = Shard::new(id, start.gateway.clone(), start.limits, peers);
+                    let shard =
+                        Shard::new(id, start.gateway.clone(), start.limits, peers, registry);
                     let local = LocalSet::new();
                     local.block_on(
                         &runtime,
-                        run(shard, listener, general, start, own, commands),
+                        run(shard, poller, listener, general, start, own, commands),
                     );
                 })?;
             Ok(Running { handle, thread })
@@ -150,13 +157,14 @@ pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Res
 
 async fn run(
     shard: Rc<Shard>,
+    poller: Poller,
     listener: StdListener,
     general: Handle,
     start: Start,
     own: ShardHandle,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
-    spawn_local(shard.clone().run_turns());
+    spawn_local(shard.clone().run_turns(poller));
     spawn_local(shard.clone().run_deadlines());
     let refuse = start.refuse.clone();
     let stop = start.stop.clone();
@@ -173,13 +181,15 @@ async fn run(
                 Some(Command::Adopt(upgrade, topic, permit)) => {
                     let shard = shard.clone();
                     spawn_local(async move {
-                        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<Socket>>()) {
-                            Ok(Ok(parts)) => {
-                                let socket = parts.io.into_inner();
-                                // Copied: the bytes would keep the whole buffer of the HTTP head.
-                                let first_bytes = Vec::from(parts.read_buf);
-                                shard.serve(socket, first_bytes, topic, permit).await;
-                            }
+                        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<Stream>>()) {
+                            Ok(Ok(parts)) => match parts.io.into_inner().into_socket() {
+                                // The bytes are not kept: they hold the whole buffer of the HTTP head.
+                                Ok(socket) => {
+                                    let mut first_bytes = Vec::from(parts.read_buf);
+                                    shard.adopt(socket, &mut first_bytes, topic, permit);
+                                }
+                                Err(error) => tracing::error!(%error, "an upgraded connection is lost"),
+                            },
                             Ok(Err(_)) => tracing::error!("an upgraded connection is none of ours"),
                             Err(error) => tracing::debug!(%error, "upgrade failed"),
                         }
@@ -215,21 +225,21 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
 
 /// A new connection: TLS first, where it is asked for.
 async fn greet(tcp: TcpStream, peer: SocketAddr, general: Handle, start: Start, own: ShardHandle) {
-    let socket = match &start.tls {
-        None => Ok(Socket::Plain(tcp)),
+    let stream = match &start.tls {
+        None => Ok(Stream::Plain(tcp)),
         Some(tls) => match start.refuse.run_until_cancelled(tls.accept(tcp)).await {
-            Some(socket) => socket,
+            Some(stream) => stream,
             None => return,
         },
     };
-    match socket {
-        Ok(socket) => serve_http(socket, peer, general, start, own).await,
+    match stream {
+        Ok(stream) => serve_http(stream, peer, general, start, own).await,
         Err(error) => tracing::debug!(%error, %peer, "no TLS connection"),
     }
 }
 
 async fn serve_http(
-    socket: Socket,
+    stream: Stream,
     peer: SocketAddr,
     general: Handle,
     start: Start,
@@ -259,7 +269,7 @@ async fn serve_http(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

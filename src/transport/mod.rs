@@ -6,7 +6,8 @@
 //! buffer.
 //!
 //! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
-//! * [`tls`], `socket`: TLS where it is asked for, and one socket for both kinds.
+//! * [`tls`], `stream`: TLS where it is asked for, and one stream for both kinds, as HTTP needs it.
+//! * `poller`, `socket`: which sockets are ready, and what is read and written then.
 //! * `shard`: the connections of one core, and the turn.
 //! * `driver`: what a session wants, done.
 //! * `identity`: whose connection it is.
@@ -24,9 +25,11 @@ mod driver;
 mod flush;
 mod identity;
 pub mod listen;
+mod poller;
 mod sessions;
 mod shard;
 mod socket;
+mod stream;
 mod subscribe;
 pub mod tls;
 mod turn;

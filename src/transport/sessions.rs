@@ -153,7 +153,6 @@ impl Shard {
         self.with(key, |state, now_ms| {
             if let Some(connection) = state.get(key) {
                 connection.waiting = false;
-                connection.wake_reader();
             }
             let answer = self.adopt_session(state, key, id, answer);
             self.run(state, key, now_ms, Input::Resumed(answer), None);

@@ -1,22 +1,18 @@
 //! The connections of one core, and the turn.
 //!
 //! Everything in here runs on the shard's own thread; `state` is borrowed for a few calls and never
-//! across an await. Reading tasks run as sockets become ready and publish at once. The first record
-//! for this shard rings the inbox, which wakes the turn; the run queue puts it behind everything
-//! that is ready already, so one turn serves many messages when there are many.
+//! across an await.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use mio::{Registry, Token};
 use slab::Slab;
-use tokio::io::ReadBuf;
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
 
 use crate::gateway::{Gateway, Permit};
 use crate::hub::{Arrival, Inbox, ShardId, Slot, Topics};
@@ -27,12 +23,13 @@ use crate::websocket::{Fault, Incoming, OpCode, control_frame};
 
 use super::connection::{Batch, Connection, Key, Link};
 use super::deadlines::Deadlines;
+use super::poller::Ready;
 use super::sessions::Fate;
 use super::socket::Socket;
 use super::{Limits, ShardHandle};
 
-/// What one read takes at most; shared by all connections of the shard.
-const SCRATCH_BYTES: usize = 64 * 1024;
+/// Reads from one connection before it is the others' turn.
+const READS: usize = 4;
 
 /// One core's share of the gateway.
 pub(super) struct Shard {
@@ -44,7 +41,7 @@ pub(super) struct Shard {
     pub(super) inbox: Arc<Inbox>,
     pub(super) metrics: Arc<ShardMetrics>,
     pub(super) state: RefCell<State>,
-    scratch: RefCell<Box<[u8]>>,
+    registry: Registry,
     sooner: Notify,
 }
 
@@ -53,6 +50,8 @@ pub(super) struct State {
     pub(super) connections: Slab<Connection>,
     pub(super) topics: Topics,
     pub(super) marked: Vec<Slot>,
+    /// Connections that can go on at once: the poller will say nothing more about them.
+    pub(super) again: Vec<Slot>,
     deadlines: Deadlines,
     generation: u32,
     // The turn's working memory, kept from turn to turn.
@@ -84,6 +83,7 @@ impl Shard {
         gateway: Arc<Gateway>,
         limits: Limits,
         peers: Arc<[ShardHandle]>,
+        registry: Registry,
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
@@ -96,13 +96,14 @@ impl Shard {
                 connections: Slab::new(),
                 topics: Topics::default(),
                 marked: Vec::new(),
+                again: Vec::new(),
                 deadlines: Deadlines::default(),
                 generation: 0,
                 arrivals: Vec::new(),
                 batches: Vec::new(),
                 links: Vec::new(),
             }),
-            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            registry,
             sooner: Notify::new(),
         })
     }
@@ -111,11 +112,11 @@ impl Shard {
         self.gateway.mono_ns() / 1_000_000
     }
 
-    /// Serves a socket until it ends.
-    pub(super) async fn serve(
-        self: Rc<Self>,
-        socket: Socket,
-        mut first_bytes: Vec<u8>,
+    /// Takes over a socket, with the bytes that came behind its handshake.
+    pub(super) fn adopt(
+        self: &Rc<Self>,
+        mut socket: Socket,
+        first_bytes: &mut [u8],
         topic: Option<Topic>,
         permit: Permit,
     ) {
@@ -125,54 +126,78 @@ impl Shard {
             let mut state = self.state.borrow_mut();
             state.generation = state.generation.wrapping_add(1);
             let generation = state.generation;
-            let connection = Connection::new(generation, now_ms, socket, session, permit);
-            (state.connections.insert(connection) as Slot, generation)
+            let entry = state.connections.vacant_entry();
+            let slot = entry.key();
+            if let Err(error) = socket.watch(&self.registry, Token(slot)) {
+                return tracing::error!(%error, "a connection cannot be watched");
+            }
+            entry.insert(Connection::new(generation, now_ms, socket, session, permit));
+            (slot as Slot, generation)
         };
-        self.schedule(key);
         if self.gateway.is_draining() {
             // Admitted before the drain began, and too late to be told with the others.
             self.with(key, |state, now_ms| {
                 self.handle(state, key, now_ms, Input::Drain);
             });
         }
-        if !first_bytes.is_empty() {
-            self.take_in(key, &mut first_bytes);
-        }
-        drop(first_bytes);
-        while poll_fn(|cx| self.poll_read(key, cx)).await.is_continue() {}
-        self.remove(key);
+        self.take_in(key, first_bytes);
     }
 
-    /// Reads once and acts on it. Breaks when the socket has ended.
-    fn poll_read(self: &Rc<Self>, key: Key, cx: &mut Context<'_>) -> Poll<ControlFlow<()>> {
-        let mut scratch = self.scratch.borrow_mut();
-        let mut buffer = ReadBuf::new(&mut scratch);
-        {
+    /// Does what a connection can do now: writes what waits, then reads what came.
+    pub(super) fn attend(self: &Rc<Self>, ready: Ready, scratch: &mut [u8]) {
+        let key = {
             let mut state = self.state.borrow_mut();
-            let Some(connection) = state.get(key) else {
-                return Poll::Ready(ControlFlow::Break(()));
+            let Some(connection) = state.connections.get_mut(ready.slot as usize) else {
+                return;
             };
-            // What was kept while the connection was paused comes before what is still to be read.
-            if connection.reader.is_mid_message() && !connection.is_paused() {
-                drop(state);
-                self.take_in(key, &mut []);
-                state = self.state.borrow_mut();
+            connection.readiness.add(ready);
+            let key = (ready.slot, connection.generation);
+            if connection.is_behind() {
+                connection.drain(|| self.gateway.mono_ns(), &self.metrics);
+                self.after(&mut state, key);
             }
-            let Some(connection) = state.get(key) else {
-                return Poll::Ready(ControlFlow::Break(()));
-            };
-            match connection.poll_read(cx, &mut buffer) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(ControlFlow::Break(())),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    return Poll::Ready(ControlFlow::Break(()));
-                }
-                Poll::Ready(Ok(())) => {}
+            key
+        };
+        for _ in 0..READS {
+            match self.read(key, scratch) {
+                Ok(0) => return,
+                Ok(count) => self.take_in(key, &mut scratch[..count]),
+                // The end, orderly or not.
+                Err(_) => return self.remove(key),
             }
         }
-        self.metrics.read(buffer.filled().len());
-        self.take_in(key, buffer.filled_mut());
-        Poll::Ready(ControlFlow::Continue(()))
+        // There may be more; first it is the others' turn.
+        self.go_on(&mut self.state.borrow_mut(), key);
+    }
+
+    /// Reads once. Returns 0 when nothing is to be read now.
+    fn read(self: &Rc<Self>, key: Key, scratch: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.state.borrow_mut();
+        if let Some(connection) = state.get(key)
+            && connection.reader.is_mid_message()
+            && !connection.is_paused()
+        {
+            // What was kept while the connection was paused comes before what is still to be read.
+            drop(state);
+            self.take_in(key, &mut []);
+            state = self.state.borrow_mut();
+        }
+        let Some(connection) = state.get(key) else {
+            return Ok(0);
+        };
+        let count = connection.read(scratch)?;
+        self.metrics.read(count);
+        Ok(count)
+    }
+
+    /// The connection goes on in the next turn, without a word of the poller.
+    fn go_on(&self, state: &mut State, key: Key) {
+        if let Some(connection) = state.get(key)
+            && !std::mem::replace(&mut connection.goes_on, true)
+        {
+            state.again.push(key.0);
+            self.inbox.ring();
+        }
     }
 
     /// Takes bytes of a peer through the frame reader into the session.
@@ -257,30 +282,10 @@ impl Shard {
             }
             self.detach(state, key, Fate::Kept);
         }
-        self.drain_if_behind(state, key);
-    }
-
-    fn drain_if_behind(self: &Rc<Self>, state: &mut State, key: Key) {
-        let Some(connection) = state.get(key) else {
-            return;
-        };
-        if connection.is_behind() && !std::mem::replace(&mut connection.draining, true) {
-            let shard = self.clone();
-            spawn_local(async move {
-                poll_fn(|cx| {
-                    let mut state = shard.state.borrow_mut();
-                    let Some(connection) = state.get(key) else {
-                        return Poll::Ready(());
-                    };
-                    let drained =
-                        connection.poll_drain(cx, || shard.gateway.mono_ns(), &shard.metrics);
-                    if drained.is_ready() {
-                        connection.draining = false;
-                    }
-                    drained
-                })
-                .await;
-            });
+        if let Some(connection) = state.get(key)
+            && connection.can_go_on()
+        {
+            self.go_on(state, key);
         }
         self.schedule_in(state, key, 0);
     }
@@ -292,10 +297,6 @@ impl Shard {
             self.detach(&mut state, key, Fate::Kept);
             state.connections.remove(key.0 as usize);
         }
-    }
-
-    fn schedule(&self, key: Key) {
-        self.schedule_in(&mut self.state.borrow_mut(), key, 0);
     }
 
     fn schedule_in(&self, state: &mut State, key: Key, not_before: u64) {

@@ -1,31 +1,78 @@
-//! What a connection reads and writes: TCP, or TLS over it.
+//! What a WebSocket connection reads and writes: TCP, or TLS over it. Nothing in here waits: the
+//! shard hears from its poller when there is something to do.
 //!
-//! The turn writes without a waker and takes what the socket does not accept as not written. Over TLS
-//! bytes that were accepted may still wait, encrypted, for the socket: [`Socket::is_pending`] says so,
-//! and the next write, be it empty, lets them out first.
+//! What the socket does not accept is not written. Over TLS bytes that were accepted may still wait,
+//! encrypted, for the socket: [`Socket::is_pending`] says so, and the next write, be it empty, lets
+//! them out first.
 
-use std::io::{self, IoSlice, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io::{self, IoSlice, Read as _, Write};
 
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use rustls::ServerConnection;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
-/// A socket of either kind.
+/// A socket of either kind; it never blocks.
 pub(super) enum Socket {
     /// Bytes go out as they are.
     Plain(TcpStream),
     /// Bytes go out encrypted; the handshake is over.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<(TcpStream, ServerConnection)>),
+}
+
+/// What came of a read that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// How many bytes came; 0 at the end of the stream.
+    pub(super) bytes: usize,
+    /// Whether the next read would find nothing, unless the poller says otherwise.
+    pub(super) drained: bool,
 }
 
 impl Socket {
+    /// A TCP socket that does not block.
+    pub(super) fn plain(tcp: std::net::TcpStream) -> Self {
+        Self::Plain(TcpStream::from_std(tcp))
+    }
+
+    /// A TCP socket that does not block, and its TLS.
+    pub(super) fn tls(tcp: std::net::TcpStream, tls: ServerConnection) -> Self {
+        Self::Tls(Box::new((TcpStream::from_std(tcp), tls)))
+    }
+
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Tls(tls) => &tls.0,
+        }
+    }
+
+    /// Has the poller tell when there is something to read or room to write; once for each change.
+    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Plain(tcp) => tcp.register(registry, token, interest),
+            Self::Tls(tls) => tls.0.register(registry, token, interest),
+        }
+    }
+
+    /// Takes what is there, as far as there is room for it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when nothing is there; any other when the socket is broken.
+    pub(super) fn try_read(&mut self, into: &mut [u8]) -> io::Result<Taken> {
+        match self {
+            Self::Plain(tcp) => {
+                let bytes = tcp.read(into)?;
+                let drained = bytes < into.len();
+                Ok(Taken { bytes, drained })
+            }
+            Self::Tls(tls) => {
+                let bytes = read_encrypted(&tls.0, &mut tls.1, into)?;
+                let drained = false;
+                Ok(Taken { bytes, drained })
+            }
         }
     }
 
@@ -35,9 +82,9 @@ impl Socket {
     /// [`io::ErrorKind::WouldBlock`] when nothing moved; any other when the socket is broken.
     pub(super) fn try_write(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<usize> {
         match (self, &*pieces) {
-            (Self::Plain(tcp), [one]) => tcp.try_write(one),
-            (Self::Plain(tcp), many) => tcp.try_write_vectored(many),
-            (Self::Tls(tls), _) => write_encrypted(tls, pieces),
+            (Self::Plain(tcp), [one]) => tcp.write(one),
+            (Self::Plain(tcp), many) => tcp.write_vectored(many),
+            (Self::Tls(tls), _) => write_encrypted(&tls.0, &mut tls.1, pieces),
         }
     }
 
@@ -45,23 +92,20 @@ impl Socket {
     pub(super) fn is_pending(&self) -> bool {
         match self {
             Self::Plain(_) => false,
-            Self::Tls(tls) => tls.get_ref().1.wants_write(),
+            Self::Tls(tls) => tls.1.wants_write(),
         }
-    }
-
-    /// Ready when the socket may take more.
-    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp().poll_write_ready(cx)
     }
 
     /// Tells the peer that nothing more follows. False when something still waits: then again later.
     pub(super) fn finish(&mut self) -> bool {
         if let Self::Tls(tls) = self {
-            let (tcp, tls) = tls.get_mut();
             // Said once, however often it is asked for.
-            tls.send_close_notify();
+            tls.1.send_close_notify();
             // A socket that is broken has nothing to wait for.
-            if matches!(let_out(tcp, tls), Ok(Progress { done: false, .. })) {
+            if matches!(
+                let_out(&tls.0, &mut tls.1),
+                Ok(Progress { done: false, .. })
+            ) {
                 return false;
             }
         }
@@ -75,6 +119,27 @@ impl Socket {
     }
 }
 
+/// Decrypts as much as is there.
+fn read_encrypted(
+    mut tcp: &TcpStream,
+    tls: &mut ServerConnection,
+    into: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        match tls.reader().read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The end, said in TLS or not: both are an end, and messages are whole in themselves.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+            read => return read,
+        }
+        tls.read_tls(&mut tcp)?;
+        let read = tls.process_new_packets().map_err(io::Error::other);
+        // What TLS has to say about it (an alert, a new key) goes out with the next write at the latest.
+        let_out(tcp, tls)?;
+        read?;
+    }
+}
+
 /// How far encrypted bytes got.
 struct Progress {
     /// Whether the socket took any.
@@ -83,10 +148,10 @@ struct Progress {
     done: bool,
 }
 
-fn let_out(tcp: &TcpStream, tls: &mut rustls::ServerConnection) -> io::Result<Progress> {
+fn let_out(mut tcp: &TcpStream, tls: &mut ServerConnection) -> io::Result<Progress> {
     let mut moved = false;
     while tls.wants_write() {
-        match tls.write_tls(&mut Direct(tcp)) {
+        match tls.write_tls(&mut tcp) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(_) => moved = true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -101,10 +166,10 @@ fn let_out(tcp: &TcpStream, tls: &mut rustls::ServerConnection) -> io::Result<Pr
 /// Encrypts as much as the connection's buffer (64 KiB) holds, lets it out, and so on until the
 /// socket takes no more.
 fn write_encrypted(
-    stream: &mut TlsStream<TcpStream>,
+    tcp: &TcpStream,
+    tls: &mut ServerConnection,
     mut pieces: &mut [IoSlice<'_>],
 ) -> io::Result<usize> {
-    let (tcp, tls) = stream.get_mut();
     let (mut accepted, mut any_moved) = (0, false);
     loop {
         let Progress { moved, done } = let_out(tcp, tls)?;
@@ -124,78 +189,5 @@ fn write_encrypted(
         }
         accepted += taken;
         IoSlice::advance_slices(&mut pieces, taken);
-    }
-}
-
-/// Writes without a waker.
-struct Direct<'a>(&'a TcpStream);
-
-impl Write for Direct<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(pieces)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, into),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, into),
-        }
-    }
-}
-
-/// For HTTP, before the socket becomes a connection.
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
-            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, pieces),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
     }
 }

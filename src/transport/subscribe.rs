@@ -93,7 +93,6 @@ impl Shard {
                     shard.with(key, |state, now_ms| {
                         if let Some(connection) = state.get(key) {
                             connection.waiting = false;
-                            connection.wake_reader();
                         }
                         let answer = shard.attached(state, key, &asking, answer);
                         let (answer, pending) = split(answer);

@@ -13,7 +13,7 @@ use rustls::{InconsistentKeys, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::socket::Socket;
+use super::stream::Stream;
 
 /// A whole handshake must come within this time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,10 +57,10 @@ impl Tls {
     ///
     /// # Errors
     /// When the peer does not speak TLS, or not in time.
-    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<Socket> {
+    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<Stream> {
         let handshake = self.0.accept(tcp);
         let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-        Ok(Socket::Tls(Box::new(stream)))
+        Ok(Stream::Tls(Box::new(stream)))
     }
 }
 

@@ -1,8 +1,10 @@
-//! The turn: what came for this shard is handed out, then each socket that has something to get is
-//! written once.
+//! The turn: what has come in is read and published, what came for this shard is handed out, then
+//! each socket that has something to get is written once.
 
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::BytesMut;
 
@@ -10,17 +12,53 @@ use crate::hub::{Arrival, Careful, LocalTopic, Slot};
 
 use super::connection::{Batch, Key, Link};
 use super::flush::Turn;
+use super::poller::{Poller, Ready};
 use super::shard::{Shard, State};
 
+/// What one read takes at most; shared by all connections of the shard.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
 impl Shard {
-    /// Runs the turns, for ever.
-    pub(super) async fn run_turns(self: Rc<Self>) {
-        loop {
-            poll_fn(|cx| self.inbox.poll_rung(cx)).await;
+    /// Runs the turns, for as long as there is something to wait with.
+    pub(super) async fn run_turns(self: Rc<Self>, mut poller: Poller) {
+        let mut scratch = vec![0; SCRATCH_BYTES];
+        while let Ok(()) = self.something(&mut poller).await {
+            for ready in poller.events() {
+                self.attend(ready, &mut scratch);
+            }
+            let mut again = std::mem::take(&mut self.state.borrow_mut().again);
+            for slot in again.drain(..) {
+                self.attend(self.goes_on(slot), &mut scratch);
+            }
             self.turn();
             // What rang meanwhile waits behind what else is ready.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Waits until a socket is ready, a connection can go on or the inbox was rung.
+    async fn something(&self, poller: &mut Poller) -> io::Result<()> {
+        let told = poll_fn(|cx| {
+            let rung = self.inbox.poll_rung(cx).is_ready();
+            match poller.poll(cx) {
+                Poll::Pending if rung || !self.state.borrow().again.is_empty() => {
+                    Poll::Ready(Ok(()))
+                }
+                told => told,
+            }
+        });
+        let told = told.await;
+        if let Err(error) = &told {
+            tracing::error!(%error, "a shard cannot wait for its sockets any more");
+        }
+        told
+    }
+
+    fn goes_on(&self, slot: Slot) -> Ready {
+        if let Some(connection) = self.state.borrow_mut().connections.get_mut(slot as usize) {
+            connection.goes_on = false;
+        }
+        Ready::nothing_new(slot)
     }
 
     pub(super) fn turn(self: &Rc<Self>) {

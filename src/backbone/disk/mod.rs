@@ -122,9 +122,8 @@ pub struct Disk {
     fingerprints: Fingerprints,
     fsync_interval: Option<Duration>,
     reads: mpsc::Sender<Read>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    /// Last, so that it is let go of last.
-    _lock: File,
+    /// The writer, and what holds the directory for as long as it writes.
+    writer: Mutex<Option<(JoinHandle<()>, File)>>,
 }
 
 impl Disk {
@@ -223,8 +222,7 @@ impl Disk {
             fingerprints,
             fsync_interval: options.fsync_interval,
             reads,
-            writer: Mutex::new(Some(writer)),
-            _lock: lock,
+            writer: Mutex::new(Some((writer, lock))),
         })
     }
 
@@ -375,7 +373,11 @@ impl Backbone for Disk {
     fn close(&self) {
         self.shared.queue.close();
         let writer = self.writer.lock().take();
-        if writer.is_some_and(|writer| writer.join().is_err()) {
+        // The directory is let go of here and not with the last reference: who waits for the close
+        // may open it again.
+        if let Some((writer, _lock)) = writer
+            && writer.join().is_err()
+        {
             tracing::error!("the log's writer ended badly");
         }
     }
