@@ -3,17 +3,22 @@
 //! Many `Logs` may share one byte limit through a [`Pool`]: while the pool is overdrawn, those above
 //! their fair share give way.
 //!
-//! All records are kept equally long, so one queue in order of arrival serves both the age limit
-//! and the byte limit: its front is always the next to go.
+//! The next record to go, for its age or for the bytes, is the oldest of all. A heap finds its topic;
+//! it holds each topic once, by the age that its oldest record had when somebody last looked, so that
+//! a publish to a busy topic does not touch it.
 //!
 //! A topic whose last record is gone is forgotten, name and all. So that its numbering never starts
 //! over within an epoch, numbers of new topics begin above every number ever forgotten (`floor`).
 //!
 //! Invariant: pure. Time is a parameter.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use foldhash::quality::RandomState;
 
 use crate::protocol::{SeqNo, Topic, UnrecoveredReason};
 
@@ -37,21 +42,53 @@ impl Kept for Record {
     }
 }
 
-#[derive(Debug)]
-struct Arrival {
-    at_ms: u64,
-    seq_no: SeqNo,
-    topic: Topic,
+/// When a record came, and before which others of that moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Stamp(u64);
+
+impl Stamp {
+    /// Records that one millisecond has stamps for; more of them borrow from the next.
+    const IN_A_MILLISECOND: u64 = 1 << 16;
+
+    fn after(self, now_ms: u64) -> Self {
+        Self((self.0 + 1).max(now_ms * Self::IN_A_MILLISECOND))
+    }
+
+    const fn at_ms(self) -> u64 {
+        self.0 / Self::IN_A_MILLISECOND
+    }
 }
 
 #[derive(Debug)]
 struct TopicLog<K> {
-    /// The kept records, oldest first.
-    ring: VecDeque<K>,
+    name: Topic,
+    /// The kept records, oldest first, each with its stamp.
+    ring: VecDeque<(Stamp, K)>,
     /// The newest number ever given.
     head: SeqNo,
     /// Everything up to this number is no longer kept.
     trimmed: SeqNo,
+}
+
+impl<K: Kept> TopicLog<K> {
+    /// A topic whose first record is still to come.
+    const fn before(first: SeqNo, name: Topic) -> Self {
+        Self {
+            name,
+            ring: VecDeque::new(),
+            head: first - 1,
+            trimmed: first - 1,
+        }
+    }
+
+    /// Lets go of the oldest record and returns what it cost.
+    fn drop_front(&mut self) -> usize {
+        let Some((_, kept)) = self.ring.pop_front() else {
+            return 0;
+        };
+        self.trimmed = kept.seq_no();
+        cost(&kept)
+    }
 }
 
 /// The bounds of a [`Logs`].
@@ -83,6 +120,16 @@ impl Pool {
         })
     }
 
+    fn take(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
     /// Whether one who holds this many bytes must give some back.
     fn overdrawn(&self, own: usize) -> bool {
         self.used.load(Ordering::Relaxed) > self.limit && own > self.limit / self.members
@@ -92,9 +139,10 @@ impl Pool {
 /// Topics and their kept records.
 #[derive(Debug)]
 pub struct Logs<K> {
-    topics: HashMap<Topic, TopicLog<K>>,
-    arrivals: VecDeque<Arrival>,
-    records: usize,
+    topics: HashMap<Topic, TopicLog<K>, RandomState>,
+    /// Every topic with kept records, by a stamp that is not after its oldest record's.
+    oldest: BinaryHeap<Reverse<(Stamp, Topic)>>,
+    last: Stamp,
     bytes: usize,
     floor: SeqNo,
     bounds: Bounds,
@@ -106,9 +154,9 @@ impl<K: Kept> Logs<K> {
     #[must_use]
     pub fn new(bounds: Bounds, pool: Arc<Pool>) -> Self {
         Self {
-            topics: HashMap::new(),
-            arrivals: VecDeque::new(),
-            records: 0,
+            topics: HashMap::default(),
+            oldest: BinaryHeap::new(),
+            last: Stamp::default(),
             bytes: 0,
             floor: 0,
             bounds,
@@ -135,112 +183,88 @@ impl<K: Kept> Logs<K> {
     /// next one, what was kept before is let go: a run of numbers has no holes. Returns the topic's
     /// shared name.
     pub fn insert(&mut self, now_ms: u64, topic: &str, kept: K) -> Topic {
-        let name = match self.topics.get_key_value(topic) {
-            Some((name, _)) => name.clone(),
-            None => Topic::trusted(topic),
-        };
         let (seq_no, bytes) = (kept.seq_no(), cost(&kept));
-        let log = self.topics.entry(name.clone()).or_insert_with(|| TopicLog {
-            ring: VecDeque::new(),
-            head: seq_no - 1,
-            trimmed: seq_no - 1,
-        });
-        let (mut dropped, mut dropped_bytes) = (0, 0);
-        let mut surplus = if log.head + 1 == seq_no {
+        self.last = self.last.after(now_ms);
+        let log = match self.topics.get_mut(topic) {
+            Some(log) => log,
+            None => {
+                let name = Topic::trusted(topic);
+                self.oldest.push(Reverse((self.last, name.clone())));
+                let log = TopicLog::before(seq_no, name.clone());
+                self.topics.entry(name).or_insert(log)
+            }
+        };
+        let surplus = if log.head + 1 == seq_no {
             (log.ring.len() + 1).saturating_sub(self.bounds.per_topic)
         } else {
             log.ring.len()
         };
-        while surplus > 0 {
-            dropped_bytes += drop_front(log);
-            dropped += 1;
-            surplus -= 1;
-        }
+        let freed = (0..surplus).map(|_| log.drop_front()).sum::<usize>();
         if log.ring.is_empty() {
             log.trimmed = seq_no - 1;
         }
         log.head = seq_no;
-        log.ring.push_back(kept);
-        self.take(bytes);
-        self.give_back(dropped, dropped_bytes);
-        self.arrivals.push_back(Arrival {
-            at_ms: now_ms,
-            seq_no,
-            topic: name.clone(),
-        });
+        log.ring.push_back((self.last, kept));
+        let name = log.name.clone();
+        self.bytes = self.bytes + bytes - freed;
+        self.pool.take(bytes);
+        self.pool.give_back(freed);
         name
     }
 
     /// Lets go of what is too old or too much.
     pub fn trim(&mut self, now_ms: u64) {
-        while let Some(oldest) = self.arrivals.front() {
-            let aged = now_ms >= oldest.at_ms + self.bounds.ttl_ms;
+        while let Some(mut next) = self.oldest.peek_mut() {
+            let aged = now_ms >= next.0.0.at_ms() + self.bounds.ttl_ms;
             if !aged && !self.pool.overdrawn(self.bytes) {
                 break;
             }
-            self.drop_oldest();
-        }
-        // Arrivals whose record the per-topic bound took would pile up behind one that stays.
-        if self.arrivals.len() > 64 + 2 * self.records {
-            let topics = &self.topics;
-            self.arrivals.retain(|a| {
-                topics
-                    .get(&a.topic)
-                    .is_some_and(|log| a.seq_no > log.trimmed)
-            });
+            let Some(log) = self.topics.get_mut(&next.0.1) else {
+                PeekMut::pop(next);
+                continue;
+            };
+            if let Some((stamp, _)) = log.ring.front()
+                && *stamp > next.0.0
+            {
+                // The bound of the topic took the record that this stamp was of.
+                next.0.0 = *stamp;
+                continue;
+            }
+            let freed = log.drop_front();
+            if let Some((stamp, _)) = log.ring.front() {
+                next.0.0 = *stamp;
+            } else {
+                self.floor = self.floor.max(log.head);
+                let Reverse((_, topic)) = PeekMut::pop(next);
+                self.topics.remove(&topic);
+            }
+            self.bytes -= freed;
+            self.pool.give_back(freed);
         }
     }
 
-    /// Lets go of the oldest records as long as they are `gone`.
-    pub fn drop_while(&mut self, gone: impl Fn(&K) -> bool) {
-        while let Some(oldest) = self.arrivals.front() {
-            let log = self.topics.get(&oldest.topic);
-            let kept = log.and_then(|log| log.ring.front());
-            if kept.is_some_and(|kept| kept.seq_no() <= oldest.seq_no && !gone(kept)) {
-                break;
+    /// Lets go of the records that are `gone`, which are the oldest of their topics.
+    pub fn drop_gone(&mut self, gone: impl Fn(&K) -> bool) {
+        let (mut freed, mut floor) = (0, self.floor);
+        self.topics.retain(|_, log| {
+            while log.ring.front().is_some_and(|(_, kept)| gone(kept)) {
+                freed += log.drop_front();
             }
-            self.drop_oldest();
-        }
-    }
-
-    fn drop_oldest(&mut self) {
-        let Some(oldest) = self.arrivals.pop_front() else {
-            return;
-        };
-        let Some(log) = self.topics.get_mut(&oldest.topic) else {
-            return;
-        };
-        // The per-topic bound may have taken it already.
-        if log
-            .ring
-            .front()
-            .is_some_and(|r| r.seq_no() <= oldest.seq_no)
-        {
-            let dropped = drop_front(log);
-            let head = log.ring.is_empty().then_some(log.head);
-            self.give_back(1, dropped);
-            if let Some(head) = head {
-                self.raise_floor(head);
-                self.topics.remove(&oldest.topic);
+            if log.ring.is_empty() {
+                floor = floor.max(log.head);
             }
-        }
+            !log.ring.is_empty()
+        });
+        self.floor = floor;
+        let topics = &self.topics;
+        self.oldest.retain(|Reverse((_, t))| topics.contains_key(t));
+        self.bytes -= freed;
+        self.pool.give_back(freed);
     }
 
     /// From now on topics without a kept record are numbered from above this number.
     pub fn raise_floor(&mut self, floor: SeqNo) {
         self.floor = self.floor.max(floor);
-    }
-
-    fn take(&mut self, bytes: usize) {
-        self.records += 1;
-        self.bytes += bytes;
-        self.pool.used.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn give_back(&mut self, records: usize, bytes: usize) {
-        self.records -= records;
-        self.bytes -= bytes;
-        self.pool.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// The newest number of a topic; 0 when nothing was ever published.
@@ -269,8 +293,11 @@ impl<K: Kept> Logs<K> {
     #[must_use]
     pub fn kept_after(&self, topic: &str, seq_no: SeqNo, limit: usize) -> Vec<K> {
         self.topics.get(topic).map_or_else(Vec::new, |log| {
-            let from = log.ring.partition_point(|kept| kept.seq_no() <= seq_no);
-            log.ring.range(from..).take(limit).cloned().collect()
+            let from = log
+                .ring
+                .partition_point(|(_, kept)| kept.seq_no() <= seq_no);
+            let kept = log.ring.range(from..).map(|(_, kept)| kept);
+            kept.take(limit).cloned().collect()
         })
     }
 
@@ -283,16 +310,7 @@ impl<K: Kept> Logs<K> {
 
 /// What a record takes in memory, or on disk and in the memory that finds it there.
 fn cost<K: Kept>(kept: &K) -> usize {
-    kept.bytes() + std::mem::size_of::<K>() + std::mem::size_of::<Arrival>() + 32
-}
-
-/// Lets go of a topic's oldest record and returns what it cost.
-fn drop_front<K: Kept>(log: &mut TopicLog<K>) -> usize {
-    let Some(kept) = log.ring.pop_front() else {
-        return 0;
-    };
-    log.trimmed = kept.seq_no();
-    cost(&kept)
+    kept.bytes() + std::mem::size_of::<(Stamp, K)>() + 32
 }
 
 #[cfg(test)]
@@ -398,15 +416,39 @@ mod tests {
         assert_eq!(numbers(&logs, "a", 1), Err(UnrecoveredReason::Trimmed));
         assert_eq!(numbers(&logs, "a", 8), Ok(vec![9]));
         logs.trim(1000);
-        assert_eq!((logs.size(), logs.records), ((0, 0), 0));
+        assert_eq!((logs.size(), logs.oldest.len()), ((0, 0), 0));
     }
 
     #[test]
-    fn the_queue_of_arrivals_does_not_outgrow_the_records() {
-        let mut logs = logs(4, u64::MAX / 2, usize::MAX);
-        for _ in 0..100_000 {
-            append(&mut logs, 0, "busy");
+    fn the_oldest_of_all_goes_first_also_where_topics_let_go_of_their_own() {
+        let mut logs = logs(2, 1000, usize::MAX);
+        for at_ms in 0..100 {
+            append(&mut logs, at_ms, "busy");
+            if at_ms == 50 {
+                append(&mut logs, at_ms, "quiet");
+            }
         }
-        assert!(logs.arrivals.len() < 200, "{}", logs.arrivals.len());
+        assert_eq!(logs.oldest.len(), 2, "each topic once");
+        logs.trim(1049);
+        assert_eq!(numbers(&logs, "quiet", 0), Ok(vec![1]));
+        logs.trim(1050);
+        assert_eq!(numbers(&logs, "quiet", 0), Err(UnrecoveredReason::Trimmed));
+        assert_eq!(numbers(&logs, "busy", 98), Ok(vec![99, 100]));
+        logs.trim(1099);
+        assert_eq!((logs.size(), logs.oldest.len()), ((0, 0), 0));
+    }
+
+    #[test]
+    fn what_is_gone_is_let_go_of_in_every_topic() {
+        let mut logs = logs(10, 1000, usize::MAX);
+        for topic in ["a", "b", "a", "b", "b"] {
+            append(&mut logs, 0, topic);
+        }
+        logs.drop_gone(|record| record.seq_no <= 2);
+        assert_eq!(numbers(&logs, "b", 2), Ok(vec![3]));
+        assert_eq!(
+            (logs.size().0, logs.oldest.len(), logs.head("a")),
+            (1, 1, 2)
+        );
     }
 }

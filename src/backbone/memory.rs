@@ -4,9 +4,10 @@
 //! across an await: nothing in here waits. Order: a part of `ids`, then a part of `logs`, then what
 //! [`Events::deliver`] takes.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 use crate::protocol::{AckStatus, Epoch, Position, SeqNo, Topic, UnrecoveredReason};
@@ -49,7 +50,7 @@ impl Memory {
             epoch,
             fingerprints: Fingerprints::default(),
             ids: std::iter::repeat_with(window).take(PARTS).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             logs: std::iter::repeat_with(logs).take(PARTS).collect(),
             events,
         }

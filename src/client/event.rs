@@ -163,7 +163,7 @@ fn own_ready(ready: Ready<'_>) -> Ready<'static> {
 fn own_subscribed(subscribed: Subscribed<'_>) -> Subscribed<'static> {
     Subscribed {
         topic: own(subscribed.topic),
-        epoch: own(subscribed.epoch),
+        epoch: subscribed.epoch,
         seq_no: subscribed.seq_no,
         recovered: subscribed.recovered,
         replayed: subscribed.replayed,
@@ -175,7 +175,7 @@ fn own_ack(ack: PublishAck<'_>) -> PublishAck<'static> {
     PublishAck {
         message_id: own(ack.message_id),
         topic: own(ack.topic),
-        epoch: own(ack.epoch),
+        epoch: ack.epoch,
         status: ack.status,
         seq_no: ack.seq_no,
     }

@@ -149,7 +149,7 @@ async fn by_topics_receives_and_publishes() {
         let handle = socket.handle();
         let payload: Box<serde_json::value::RawValue> = serde_json::from_str(r#"{"a":1}"#).unwrap();
         let ack = handle.publish("prices", &payload).await.unwrap();
-        assert_eq!((ack.seq_no, ack.epoch.as_ref()), (6, "e1"));
+        assert_eq!((ack.seq_no, ack.epoch.as_str()), (6, "e1"));
         handle.close_with(3001, "enough").unwrap();
         let end = wait(&mut socket, closed).await;
         assert_eq!(end, (3001, "enough".to_owned(), true, false));

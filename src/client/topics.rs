@@ -274,7 +274,7 @@ impl Topic {
     /// `subscribed` came.
     fn subscribed(&mut self, frame: Subscribed<'static>, out: &mut Vec<Event>) {
         let head = Reached {
-            epoch: frame.epoch.clone().into_owned(),
+            epoch: frame.epoch.as_str().to_owned(),
             seq_no: frame.seq_no,
         };
         let recovered = frame.recovered;

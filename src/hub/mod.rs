@@ -13,9 +13,10 @@ pub mod live;
 pub mod topics;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use parking_lot::RwLock;
 
 use crate::backbone::{Events, Record};
@@ -32,7 +33,7 @@ const PARTS: usize = 64;
 /// A shard's number.
 pub type ShardId = u16;
 
-type Part = RwLock<HashMap<Topic, Vec<(ShardId, LocalTopic)>>>;
+type Part = RwLock<HashMap<Topic, Vec<(ShardId, LocalTopic)>, RandomState>>;
 
 /// The shards' interest in topics, and their inboxes.
 pub struct Hub {
@@ -46,7 +47,7 @@ impl Hub {
     #[must_use]
     pub fn new(shards: usize) -> Self {
         Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             parts: std::iter::repeat_with(Part::default).take(PARTS).collect(),
             inboxes: std::iter::repeat_with(Arc::default).take(shards).collect(),
         }

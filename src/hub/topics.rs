@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
 use slab::Slab;
 
 use crate::protocol::{Epoch, SeqNo, Topic};
@@ -79,7 +80,7 @@ struct Link {
 /// The table.
 #[derive(Debug, Default)]
 pub struct Topics {
-    names: HashMap<Topic, LocalTopic>,
+    names: HashMap<Topic, LocalTopic, RandomState>,
     entries: Slab<Entry>,
     members: Vec<Vec<Link>>,
     /// Numbers that may still stand in the inbox; free after the next turn.

@@ -16,6 +16,7 @@ use super::message::{
     AckStatus, ClientAck, ClientMessage, ErrorFrame, MessageFrame, Publish, PublishAck, Ready,
     Resume, ServerMessage, Setup, Subscribe, Subscribed, TokenOnly, TopicOnly, UnrecoveredReason,
 };
+use super::names::Epoch;
 
 /// Why a text is not a frame. The text of the error is what the sender reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,9 @@ pub enum DecodeError {
 /// # Errors
 /// [`DecodeError`], whose text names what is wrong and where.
 pub fn decode_client(text: &str) -> Result<ClientMessage<'_>, DecodeError> {
+    if let Some(publish) = Publishing::read(text) {
+        return Ok(ClientMessage::Publish(publish));
+    }
     let fields = Envelope::read(text, CLIENT_FIELDS)?;
     let kind = fields.kind()?;
     Ok(match kind {
@@ -130,7 +134,7 @@ pub fn decode_server(text: &str) -> Result<ServerMessage<'_>, DecodeError> {
             status: need_value(fields.status, "ack", "status")?,
             topic: fields.topic.map(Text::take).unwrap_or_default(),
             seq_no: fields.seq_no.unwrap_or_default(),
-            epoch: fields.epoch.map(Text::take).unwrap_or_default(),
+            epoch: Epoch::new(fields.epoch.as_ref().map_or("", |text| &text.0)),
         }),
         "ready" => ServerMessage::Ready(Ready {
             session_id: need(fields.session_id, "ready", "sessionId")?,
@@ -142,7 +146,7 @@ pub fn decode_server(text: &str) -> Result<ServerMessage<'_>, DecodeError> {
         "subscribed" => ServerMessage::Subscribed(Subscribed {
             topic: need(fields.topic, "subscribed", "topic")?,
             seq_no: fields.seq_no.unwrap_or_default(),
-            epoch: fields.epoch.map(Text::take).unwrap_or_default(),
+            epoch: Epoch::new(fields.epoch.as_ref().map_or("", |text| &text.0)),
             recovered: fields.recovered,
             replayed: fields.replayed,
             reason: fields.reason,
@@ -215,6 +219,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 /// Keeps a JSON `null` as a value; an absent field stays `None`.
 fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The frame that comes by the million, read without the fields of the others. Whatever is unusual
+/// about it is left to the envelope.
+#[derive(serde::Deserialize)]
+struct Publishing<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    topic: Text<'a>,
+    #[serde(borrow, rename = "messageId")]
+    message_id: Text<'a>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(borrow, default)]
+    sig: Option<Text<'a>>,
+}
+
+impl<'a> Publishing<'a> {
+    fn read(text: &'a str) -> Option<Publish<'a>> {
+        if !text.starts_with(r#"{"type":"publish","#) {
+            return None;
+        }
+        let fields: Self = serde_json::from_str(text).ok()?;
+        (fields.kind.0 == "publish").then(|| Publish {
+            topic: fields.topic.take(),
+            message_id: fields.message_id.take(),
+            payload: fields.payload,
+            sig: fields.sig.map(Text::take),
+        })
+    }
 }
 
 macro_rules! envelope {

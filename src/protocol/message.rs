@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::codes::ErrorCode;
-use super::names::{NameError, SeqNo};
+use super::names::{Epoch, NameError, SeqNo};
 
 /// A frame from a client.
 #[derive(Debug, Clone, Serialize)]
@@ -187,7 +187,8 @@ pub struct Subscribed<'a> {
     /// The seqNo of the topic's newest message; 0 when it has none.
     pub seq_no: SeqNo,
     /// The epoch of that number.
-    pub epoch: Cow<'a, str>,
+    #[cfg_attr(feature = "ssr", schema(value_type = String))]
+    pub epoch: Epoch,
     /// Whether everything after the given position follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ssr", schema(nullable = false))]
@@ -270,7 +271,8 @@ pub struct PublishAck<'a> {
     /// Its place in the topic.
     pub seq_no: SeqNo,
     /// The epoch of that number.
-    pub epoch: Cow<'a, str>,
+    #[cfg_attr(feature = "ssr", schema(value_type = String))]
+    pub epoch: Epoch,
 }
 
 /// `error`: a request was refused; the socket stays open unless a close frame follows.

@@ -143,7 +143,7 @@ impl fmt::Display for MessageId {
 
 /// Names one unbroken numbering of a topic. It changes exactly when continuity is lost, so that a
 /// position of an older numbering is never mistaken for one of this.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(Arc<str>);
 

@@ -25,7 +25,7 @@ use crate::protocol::{
 
 use budget::{ErrorBudget, RateBudget};
 use setup::Setup;
-pub use words::{Accepted, Attached, Held, Identity, Input, Limits, Output, Resumed};
+pub use words::{Accepted, Attached, Held, Identity, Input, Limits, Output, Outputs, Resumed};
 
 #[derive(Debug)]
 enum Phase {
@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Takes an input and appends what is to be done about it.
-    pub fn handle<'a>(&mut self, now_ms: u64, input: Input<'a>, out: &mut Vec<Output<'a>>) {
+    pub fn handle<'a>(&mut self, now_ms: u64, input: Input<'a>, out: &mut Outputs<'a>) {
         if self.is_closed() {
             return;
         }
@@ -123,7 +123,7 @@ impl Session {
                     status: accepted.status,
                     topic: accepted.topic,
                     seq_no: accepted.seq_no,
-                    epoch: Cow::Owned(accepted.epoch.as_str().to_owned()),
+                    epoch: accepted.epoch,
                 }),
                 Err(refusal) => {
                     ServerMessage::Error(refusal.into_frame().about(topic).publish(message_id))
@@ -134,7 +134,7 @@ impl Session {
         }
     }
 
-    fn frame<'a>(&mut self, now_ms: u64, message: ClientMessage<'a>, out: &mut Vec<Output<'a>>) {
+    fn frame<'a>(&mut self, now_ms: u64, message: ClientMessage<'a>, out: &mut Outputs<'a>) {
         match (&self.phase, message) {
             (_, ClientMessage::Ping) => out.push(Output::Send(ServerMessage::Pong)),
             (Phase::New { deadline_ms }, ClientMessage::Setup(setup)) => {
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    fn publish<'a>(&mut self, now_ms: u64, publish: Publish<'a>, out: &mut Vec<Output<'a>>) {
+    fn publish<'a>(&mut self, now_ms: u64, publish: Publish<'a>, out: &mut Outputs<'a>) {
         if let Err(error) = Topic::check(&publish.topic) {
             let frame = ErrorFrame::new(ErrorCode::BadTopic, error.to_string());
             let frame = frame.about(publish.topic).publish(publish.message_id);
@@ -217,7 +217,7 @@ impl Session {
         &mut self,
         now_ms: u64,
         answer: Result<Attached, Refusal>,
-        out: &mut Vec<Output<'_>>,
+        out: &mut Outputs<'_>,
     ) {
         match std::mem::replace(&mut self.phase, Phase::Ready) {
             Phase::Subscribing(topic) => answer_subscribe(&topic, answer, out),
@@ -226,7 +226,7 @@ impl Session {
         }
     }
 
-    fn deadline_came(&mut self, now_ms: u64, out: &mut Vec<Output<'_>>) {
+    fn deadline_came(&mut self, now_ms: u64, out: &mut Outputs<'_>) {
         if self.deadline().is_none_or(|deadline| now_ms < deadline) {
             return;
         }
@@ -264,34 +264,34 @@ impl Session {
         now_ms: u64,
         error: NameError,
         topic: Cow<'a, str>,
-        out: &mut Vec<Output<'a>>,
+        out: &mut Outputs<'a>,
     ) {
         let frame = ErrorFrame::new(ErrorCode::BadTopic, error.to_string());
         self.refuse(now_ms, frame.about(topic), out);
     }
 
     /// Answers a client's mistake; too many of them in a short time end the connection.
-    fn refuse<'a>(&mut self, now_ms: u64, frame: ErrorFrame<'a>, out: &mut Vec<Output<'a>>) {
+    fn refuse<'a>(&mut self, now_ms: u64, frame: ErrorFrame<'a>, out: &mut Outputs<'a>) {
         out.push(Output::Send(ServerMessage::Error(frame)));
         if !self.errors.take(now_ms) {
             self.close(CloseCode::TooManyErrors, out);
         }
     }
 
-    fn close(&mut self, code: CloseCode, out: &mut Vec<Output<'_>>) {
+    fn close(&mut self, code: CloseCode, out: &mut Outputs<'_>) {
         self.phase = Phase::Closed;
         out.push(Output::Close(code));
     }
 }
 
 /// The frames that answer a `subscribe`.
-fn answer_subscribe(topic: &Topic, answer: Result<Attached, Refusal>, out: &mut Vec<Output<'_>>) {
+fn answer_subscribe(topic: &Topic, answer: Result<Attached, Refusal>, out: &mut Outputs<'_>) {
     match answer {
         Ok(attached) => {
             out.push(Output::Send(ServerMessage::Subscribed(Subscribed {
                 topic: Cow::Owned(topic.as_str().to_owned()),
                 seq_no: attached.seq_no,
-                epoch: Cow::Owned(attached.epoch.as_str().to_owned()),
+                epoch: attached.epoch,
                 recovered: attached.replay.map(|replay| replay.is_ok()),
                 replayed: attached.replay.map(|replay| replay.unwrap_or(0)),
                 reason: attached.replay.and_then(Result::err),

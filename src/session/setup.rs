@@ -8,7 +8,7 @@ use crate::protocol::{
     CloseCode, Epoch, ErrorCode, ErrorFrame, Position, Refusal, Resume, SeqNo, ServerMessage, Topic,
 };
 
-use super::{Attached, Identity, Output, Phase, Resumed, Session, answer_subscribe};
+use super::{Attached, Identity, Output, Outputs, Phase, Resumed, Session, answer_subscribe};
 
 /// What is left to do of a `setup` or `resume`.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Session {
         &mut self,
         now_ms: u64,
         answer: Result<Identity, Refusal>,
-        out: &mut Vec<Output<'a>>,
+        out: &mut Outputs<'a>,
     ) {
         match (std::mem::replace(&mut self.phase, Phase::Ready), answer) {
             (Phase::SettingUp(setup), Ok(identity)) => {
@@ -151,7 +151,7 @@ impl Session {
         &mut self,
         now_ms: u64,
         answer: Result<Resumed, Refusal>,
-        out: &mut Vec<Output<'_>>,
+        out: &mut Outputs<'_>,
     ) {
         match (std::mem::replace(&mut self.phase, Phase::Ready), answer) {
             (Phase::SettingUp(mut setup), Ok(resumed)) => {
@@ -175,12 +175,12 @@ impl Session {
     }
 
     /// Says why, and waits for another `setup` or `resume` within the same deadline.
-    fn start_over(&mut self, deadline_ms: u64, refusal: Refusal, out: &mut Vec<Output<'_>>) {
+    fn start_over(&mut self, deadline_ms: u64, refusal: Refusal, out: &mut Outputs<'_>) {
         self.phase = Phase::New { deadline_ms };
         out.push(Output::Send(ServerMessage::Error(refusal.into_frame())));
     }
 
-    fn refreshed(&mut self, now_ms: u64, fresh: Identity, out: &mut Vec<Output<'_>>) {
+    fn refreshed(&mut self, now_ms: u64, fresh: Identity, out: &mut Outputs<'_>) {
         match self.identity.as_mut() {
             Some(identity) if identity.user_id == fresh.user_id => {
                 identity.expires_at_ms = fresh.expires_at_ms;
@@ -200,7 +200,7 @@ impl Session {
         }
     }
 
-    fn turn_away(&mut self, refusal: Refusal, out: &mut Vec<Output<'_>>) {
+    fn turn_away(&mut self, refusal: Refusal, out: &mut Outputs<'_>) {
         let close = match refusal.code {
             ErrorCode::TokenExpired => CloseCode::TokenExpired,
             _ => CloseCode::AuthFailed,
@@ -215,7 +215,7 @@ impl Session {
         now_ms: u64,
         mut setup: Box<Setup>,
         answer: Result<Attached, Refusal>,
-        out: &mut Vec<Output<'_>>,
+        out: &mut Outputs<'_>,
     ) {
         setup.complete &=
             matches!(&answer, Ok(attached) if attached.replay.is_none_or(|r| r.is_ok()));
@@ -225,7 +225,7 @@ impl Session {
         self.next_topic(now_ms, setup, out);
     }
 
-    fn next_topic(&mut self, now_ms: u64, mut setup: Box<Setup>, out: &mut Vec<Output<'_>>) {
+    fn next_topic(&mut self, now_ms: u64, mut setup: Box<Setup>, out: &mut Outputs<'_>) {
         while let Some(wanted) = setup.rest.pop_front() {
             match Topic::new(&wanted.name) {
                 Ok(topic) => {

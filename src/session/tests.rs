@@ -34,7 +34,7 @@ impl Table {
 
     fn input(&mut self, input: Input<'_>) -> Vec<String> {
         let mut done = Vec::new();
-        let mut out = Vec::new();
+        let mut out = Outputs::new();
         self.session.handle(self.now_ms, input, &mut out);
         while let Some(last) = out.pop() {
             for output in out.drain(..) {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use crate::protocol::{
     AckStatus, ClientMessage, CloseCode, DecodeError, Epoch, Position, Refusal, SeqNo,
     ServerMessage, Topic, UnrecoveredReason,
@@ -156,6 +158,9 @@ impl PartialEq for ServerMessage<'_> {
         crate::protocol::encode_server(self) == crate::protocol::encode_server(other)
     }
 }
+
+/// What is to be done about one input, in its order; few things, nearly always.
+pub type Outputs<'a> = SmallVec<[Output<'a>; 3]>;
 
 /// What a session allows.
 #[derive(Debug, Clone, Copy)]

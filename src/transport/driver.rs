@@ -7,7 +7,7 @@ use tokio::task::spawn_local;
 
 use crate::backbone::{Answer, Publication, Published};
 use crate::protocol::{Refusal, ServerMessage};
-use crate::session::{Accepted, Input, Output};
+use crate::session::{Accepted, Input, Output, Outputs};
 use crate::websocket::push_text;
 
 use super::connection::Key;
@@ -37,7 +37,7 @@ impl Shard {
         input: Input<'a>,
         mut replay: Option<Pending>,
     ) {
-        let mut out: Vec<Output<'a>> = Vec::new();
+        let mut out = Outputs::new();
         let mut input = Some(input);
         while let Some(next) = input.take() {
             let Some(connection) = state.get(key) else {
@@ -45,7 +45,7 @@ impl Shard {
             };
             connection.session.handle(now_ms, next, &mut out);
             // Questions and publishes come last, so their answer follows what was wanted before.
-            for output in std::mem::take(&mut out) {
+            for output in out.drain(..) {
                 match output {
                     Output::Send(message) => {
                         if let ServerMessage::Error(error) = &message {
@@ -121,6 +121,7 @@ impl Shard {
         payload: &str,
         sig: Option<&str>,
     ) -> Option<Input<'a>> {
+        let now = state.now;
         let connection = state.get(key)?;
         let principal = connection.principal.as_deref()?;
         let publication = Publication {
@@ -130,10 +131,7 @@ impl Shard {
             payload,
             sig,
         };
-        let result = match self
-            .gateway
-            .publish(self.gateway.now(), principal, publication)
-        {
+        let result = match self.gateway.publish(now, principal, publication) {
             Err(refusal) => Err(refusal),
             Ok(Answer::Ready(answer)) => answer.map_err(Refusal::from),
             Ok(Answer::Later(later)) => {

@@ -14,6 +14,7 @@ use mio::{Registry, Token};
 use slab::Slab;
 use tokio::sync::Notify;
 
+use crate::backbone::Now;
 use crate::gateway::{Gateway, Permit};
 use crate::hub::{Arrival, Inbox, ShardId, Slot, Topics};
 use crate::metrics::ShardMetrics;
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) again: Vec<Slot>,
     deadlines: Deadlines,
     generation: u32,
+    /// When the bytes that are being taken in were read.
+    pub(super) now: Now,
     // The turn's working memory, kept from turn to turn.
     pub(super) arrivals: Vec<Arrival>,
     pub(super) batches: Vec<Batch>,
@@ -85,6 +88,7 @@ impl Shard {
         peers: Arc<[ShardHandle]>,
         registry: Registry,
     ) -> Rc<Self> {
+        let now = gateway.now();
         Rc::new(Self {
             id,
             inbox: gateway.hub().inbox(id),
@@ -99,6 +103,7 @@ impl Shard {
                 again: Vec::new(),
                 deadlines: Deadlines::default(),
                 generation: 0,
+                now,
                 arrivals: Vec::new(),
                 batches: Vec::new(),
                 links: Vec::new(),
@@ -202,9 +207,11 @@ impl Shard {
 
     /// Takes bytes of a peer through the frame reader into the session.
     fn take_in(self: &Rc<Self>, key: Key, bytes: &mut [u8]) {
-        let now_ms = self.now_ms();
+        let now = self.gateway.now();
+        let now_ms = now.mono_ms();
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        state.now = now;
         let Some(connection) = state.get(key) else {
             return;
         };

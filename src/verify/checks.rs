@@ -111,7 +111,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::protocol::MessageFrame;
+    use crate::protocol::{Epoch, MessageFrame};
 
     fn messages(pairs: &[(u64, &str)]) -> Vec<Message> {
         let data = RawValue::from_string("0".to_owned()).unwrap();
@@ -158,7 +158,7 @@ mod tests {
             status,
             topic: "t".into(),
             seq_no,
-            epoch: "e".into(),
+            epoch: Epoch::new("e"),
         };
         let ok = ack(AckStatus::Ok, 3);
         let duplicate = ack(AckStatus::Duplicate, 3);

@@ -143,7 +143,7 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
     late.send(&ClientMessage::Subscribe(Subscribe {
         topic: topic.as_str().into(),
         last_seq: Some(after.seq_no),
-        epoch: Some(after.epoch.clone()),
+        epoch: Some(after.epoch.to_string().into()),
         qos: None,
     }))
     .await?;
@@ -226,7 +226,7 @@ pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
             token: token.to_owned().into(),
             session_id: session.clone(),
             last_seq_per_topic: [(topic.clone().into(), reached)].into(),
-            epochs: [(topic.clone().into(), acks[0].epoch.clone())].into(),
+            epochs: [(topic.clone().into(), acks[0].epoch.to_string().into())].into(),
         })
     };
     let foreign = foreign_session(target, &resume(&target.own("foreigner"))).await?;

@@ -225,7 +225,7 @@ impl Playground {
                 }
                 let standing = self.topics.entry(f.topic.to_string()).or_default();
                 // With a position that was recovered, what follows moves the place forward.
-                if f.recovered != Some(true) || standing.epoch != f.epoch {
+                if f.recovered != Some(true) || standing.epoch != f.epoch.as_str() {
                     standing.seq_no = f.seq_no;
                 }
                 standing.epoch = f.epoch.to_string();

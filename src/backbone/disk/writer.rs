@@ -233,7 +233,7 @@ impl Writer {
         let index = &self.shared.index;
         let total = self.sizes.total.saturating_sub(bytes as u64);
         self.files.retire(total, before_ms, |last| {
-            index.lock().drop_while(|place| place.segment.index <= last);
+            index.lock().drop_gone(|place| place.segment.index <= last);
         });
     }
 
