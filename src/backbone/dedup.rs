@@ -7,9 +7,9 @@
 //!
 //! Invariant: pure. Time is a parameter.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
 
 use crate::protocol::{SeqNo, Topic};
 
@@ -26,48 +26,69 @@ pub struct First {
 
 /// A user's message id, hashed with the window's own keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u128);
+pub struct Fingerprint {
+    keyed: u64,
+    seeded: u64,
+}
 
 impl Fingerprint {
     /// Spreads fingerprints over `parts` windows.
     #[must_use]
     pub const fn part(self, parts: usize) -> usize {
-        (self.0 >> 96) as usize % parts
+        (self.keyed >> 32) as usize % parts
     }
 }
 
-/// Makes fingerprints; one for all windows of a gateway.
+/// Makes fingerprints; one for all windows of a gateway. Half of one is a hash that nobody can choose
+/// collisions of without its key; the other half makes those that chance brings as rare as 128 bits do.
 #[derive(Debug, Default)]
-pub struct Fingerprints(RandomState, RandomState);
+pub struct Fingerprints {
+    keyed: RandomState,
+    seeded: foldhash::quality::RandomState,
+}
 
 impl Fingerprints {
     /// The fingerprint of a user's message id.
     #[must_use]
     pub fn of(&self, user: &str, message_id: &str) -> Fingerprint {
         let key = (user, message_id);
-        let high = u128::from(self.0.hash_one(key));
-        Fingerprint(high << 64 | u128::from(self.1.hash_one(key)))
+        Fingerprint {
+            keyed: self.keyed.hash_one(key),
+            seeded: self.seeded.hash_one(key),
+        }
     }
 }
 
-/// A fingerprint is a hash already.
-#[derive(Debug, Default, Clone)]
-struct AlreadyHashed(u64);
+/// Entries in the order they came, and where to find them. A new entry is written behind the last one
+/// and its number, 4 bytes, into the table: the part of memory that is touched at random stays small.
+#[derive(Debug, Default)]
+struct Generation {
+    places: HashTable<u32>,
+    entries: Vec<(Fingerprint, First)>,
+}
 
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
+impl Generation {
+    fn get(&self, id: Fingerprint) -> Option<&First> {
+        let place = self
+            .places
+            .find(id.seeded, |at| self.entries[*at as usize].0 == id)?;
+        Some(&self.entries[*place as usize].1)
     }
-    fn write(&mut self, _: &[u8]) {}
-    fn write_u128(&mut self, value: u128) {
-        self.0 = value as u64;
+
+    fn insert(&mut self, id: Fingerprint, first: First) {
+        let place = self.entries.len() as u32;
+        self.entries.push((id, first));
+        let entries = &self.entries;
+        let hash_of = |at: &u32| entries[*at as usize].0.seeded;
+        self.places.insert_unique(id.seeded, place, hash_of);
     }
 }
 
-type Generation = HashMap<Fingerprint, First, BuildHasherDefault<AlreadyHashed>>;
+/// What one entry takes in memory: the entry itself, its number, and the slack of both.
+pub const ENTRY_BYTES: usize = 2 * (std::mem::size_of::<(Fingerprint, First)>() + 5);
 
-/// What one entry takes in memory: the entry itself and the map's slack.
-pub const ENTRY_BYTES: usize = 2 * std::mem::size_of::<(Fingerprint, First)>();
+/// The most entries of a window, whatever their bytes.
+const MAX_ENTRIES: usize = u32::MAX as usize;
 
 /// The window.
 #[derive(Debug)]
@@ -88,20 +109,22 @@ impl Window {
             old: Generation::default(),
             young_since_ms: 0,
             ttl_ms,
-            max_entries: (max_bytes / ENTRY_BYTES).max(2),
+            max_entries: (max_bytes / ENTRY_BYTES).clamp(2, MAX_ENTRIES),
         }
     }
 
     /// The first message with this id, if it is within the window.
     #[must_use]
     pub fn first(&self, now_ms: u64, id: Fingerprint) -> Option<&First> {
+        let fits = |first: &&First| now_ms < first.at_ms + self.ttl_ms;
+        // An id that is used again after its time stands in both; the younger one counts.
         self.young
-            .get(&id)
-            .or_else(|| self.old.get(&id))
-            .filter(|first| now_ms < first.at_ms + self.ttl_ms)
+            .get(id)
+            .filter(fits)
+            .or_else(|| self.old.get(id).filter(fits))
     }
 
-    /// Remembers that the id was used.
+    /// Remembers that the id was used; it is not within the window.
     pub fn remember(&mut self, now_ms: u64, id: Fingerprint, topic: Topic, seq_no: SeqNo) {
         self.turn(now_ms);
         let at_ms = now_ms;
@@ -118,7 +141,7 @@ impl Window {
     /// Starts a new generation when the young one is old enough or large enough.
     pub fn turn(&mut self, now_ms: u64) {
         let aged = now_ms >= self.young_since_ms + self.ttl_ms;
-        if aged || self.young.len() >= self.max_entries / 2 {
+        if aged || self.young.entries.len() >= self.max_entries / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_since_ms = now_ms;
         }
@@ -127,7 +150,7 @@ impl Window {
     /// How many ids are remembered, those included whose time is over.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.young.entries.len() + self.old.entries.len()
     }
 
     /// Whether nothing is remembered.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::protocol::SeqNo;
+use crate::protocol::writing::{push_number, push_string};
 use crate::websocket::text_frame;
 
 use super::Publication;
@@ -60,21 +61,6 @@ impl Record {
     #[must_use]
     pub fn json(&self) -> &[u8] {
         &self.frame[usize::from(self.json_at)..]
-    }
-}
-
-fn push_number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn push_string(out: &mut Vec<u8>, text: &str) {
-    // Most names need no escape; serde_json writes those that do. Writing to memory cannot fail.
-    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        let _ = serde_json::to_writer(out, text);
     }
 }
 

@@ -178,6 +178,16 @@ pub fn encode_server(message: &ServerMessage<'_>) -> String {
     to_json(message)
 }
 
+/// Appends a frame of the gateway as JSON text.
+#[cfg(feature = "ssr")]
+pub fn write_server(out: &mut Vec<u8>, message: &ServerMessage<'_>) {
+    match message {
+        ServerMessage::Ack(ack) => super::writing::push_ack(out, ack),
+        // Frames hold strings, numbers and checked JSON only: writing them to memory cannot fail.
+        other => serde_json::to_writer(out, other).unwrap_or_default(),
+    }
+}
+
 fn to_json(value: &impl serde::Serialize) -> String {
     // Frames hold strings, numbers and checked JSON only: writing them to memory cannot fail.
     serde_json::to_string(value).unwrap_or_default()

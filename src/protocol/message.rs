@@ -257,6 +257,17 @@ pub enum AckStatus {
     Duplicate,
 }
 
+impl AckStatus {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
 /// `ack` from the gateway: the answer to `publish`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

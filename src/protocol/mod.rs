@@ -18,7 +18,11 @@ pub mod codes;
 pub mod message;
 pub mod names;
 pub mod reference;
+#[cfg(feature = "ssr")]
+pub mod writing;
 
+#[cfg(feature = "ssr")]
+pub use codec::write_server;
 pub use codec::{DecodeError, decode_client, decode_server, encode_client, encode_server};
 pub use codes::{CloseCode, ErrorCode, Reconnect};
 pub use message::{

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use tokio::task::spawn_local;
 
 use crate::backbone::{Answer, Publication, Published};
-use crate::protocol::{Refusal, ServerMessage};
+use crate::protocol::{Refusal, ServerMessage, write_server};
 use crate::session::{Accepted, Input, Output, Outputs};
 use crate::websocket::push_text;
 
@@ -186,9 +186,6 @@ fn published<'a>(
 fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
     // Nothing follows a close, also where the answer to a publish comes after it.
     if let Some(connection) = state.get(key).filter(|c| c.is_open()) {
-        push_text(&mut connection.out, |out| {
-            // Frames hold strings, numbers and checked JSON: writing them to memory cannot fail.
-            let _ = serde_json::to_writer(out, message);
-        });
+        push_text(&mut connection.out, |out| write_server(out, message));
     }
 }

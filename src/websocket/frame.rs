@@ -116,40 +116,53 @@ pub fn unmask(bytes: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
-/// Appends the header of an unmasked, unfragmented frame.
-fn push_header(out: &mut Vec<u8>, opcode: OpCode, payload: usize) {
-    out.push(0x80 | opcode as u8);
-    match payload {
-        0..=125 => out.push(payload as u8),
+/// The header of an unmasked, unfragmented frame, and its length.
+fn header(opcode: OpCode, payload: usize) -> ([u8; MAX_HEADER], usize) {
+    let mut bytes = [0; MAX_HEADER];
+    bytes[0] = 0x80 | opcode as u8;
+    let size = match payload {
+        0..=125 => {
+            bytes[1] = payload as u8;
+            2
+        }
         126..=0xffff => {
-            out.push(126);
-            out.extend_from_slice(&(payload as u16).to_be_bytes());
+            bytes[1] = 126;
+            bytes[2..4].copy_from_slice(&(payload as u16).to_be_bytes());
+            4
         }
         _ => {
-            out.push(127);
-            out.extend_from_slice(&(payload as u64).to_be_bytes());
+            bytes[1] = 127;
+            bytes[2..].copy_from_slice(&(payload as u64).to_be_bytes());
+            MAX_HEADER
         }
-    }
+    };
+    (bytes, size)
 }
 
 /// The most that a header of the gateway takes.
 const MAX_HEADER: usize = 10;
 
 /// Appends a text frame whose payload `write` appends. The payload's length is known only
-/// afterwards, so the header is written behind it and turned to the front.
+/// afterwards, so room is left for the header that nearly every frame of the protocol has.
 pub fn push_text(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    const ROOM: usize = 4;
     let start = out.len();
-    // Nearly every frame of the protocol has a four-byte header: leave that much room.
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&[0; ROOM]);
     write(out);
-    let payload = out.len() - start - 4;
-    let mut header = Vec::with_capacity(MAX_HEADER);
-    push_header(&mut header, OpCode::Text, payload);
-    if header.len() == 4 {
-        out[start..start + 4].copy_from_slice(&header);
-    } else {
-        out.splice(start..start + 4, header);
+    let payload = out.len() - start - ROOM;
+    let (header, size) = header(OpCode::Text, payload);
+    match size.checked_sub(ROOM) {
+        Some(0) => {}
+        Some(more) => {
+            out.resize(out.len() + more, 0);
+            out.copy_within(start + ROOM..start + ROOM + payload, start + size);
+        }
+        None => {
+            out.copy_within(start + ROOM.., start + size);
+            out.truncate(start + size + payload);
+        }
     }
+    out[start..start + size].copy_from_slice(&header[..size]);
 }
 
 /// A text frame of its own, with the payload's place in it.
@@ -167,7 +180,8 @@ pub fn text_frame(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> (Vec<u8>
 /// Appends a control frame; its payload is cut to the 125 bytes that RFC 6455 allows.
 pub fn control_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     let payload = &payload[..payload.len().min(125)];
-    push_header(out, opcode, payload.len());
+    let (header, size) = header(opcode, payload.len());
+    out.extend_from_slice(&header[..size]);
     out.extend_from_slice(payload);
 }
 
