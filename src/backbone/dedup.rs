@@ -75,6 +75,11 @@ impl Generation {
         Some(&self.entries[*place as usize].1)
     }
 
+    fn clear(&mut self) {
+        self.places.clear();
+        self.entries.clear();
+    }
+
     fn insert(&mut self, id: Fingerprint, first: First) {
         let place = self.entries.len() as u32;
         self.entries.push((id, first));
@@ -140,9 +145,13 @@ impl Window {
 
     /// Starts a new generation when the young one is old enough or large enough.
     pub fn turn(&mut self, now_ms: u64) {
-        let aged = now_ms >= self.young_since_ms + self.ttl_ms;
-        if aged || self.young.entries.len() >= self.max_entries / 2 {
+        if now_ms >= self.young_since_ms + self.ttl_ms {
             self.old = std::mem::take(&mut self.young);
+            self.young_since_ms = now_ms;
+        } else if self.young.entries.len() >= self.max_entries / 2 {
+            // As many will come again: the memory stays.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
             self.young_since_ms = now_ms;
         }
     }

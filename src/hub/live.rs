@@ -1,7 +1,6 @@
 //! Which connection holds which session on this node, so that a newer socket can take it over.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -14,10 +13,8 @@ const PARTS: usize = 64;
 pub type Key = (Slot, u32);
 
 /// Where a session lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whereabouts {
-    /// Whose it is.
-    pub user: Arc<str>,
     /// The shard of its connection.
     pub shard: ShardId,
     /// Its connection there.
@@ -43,7 +40,7 @@ impl LiveSessions {
     /// The connection that holds the session.
     #[must_use]
     pub fn find(&self, id: u128) -> Option<Whereabouts> {
-        self.part(id).lock().get(&id).cloned()
+        self.part(id).lock().get(&id).copied()
     }
 
     /// The connection holds the session from now on. Returns who held it until now.

@@ -244,12 +244,12 @@ impl Session {
         let identity = self.identity.as_deref();
         ServerMessage::Ready(Ready {
             session_id: identity
-                .map(|i| i.session_id.clone())
+                .map(|i| session_name(i.session_id))
                 .unwrap_or_default()
                 .into(),
             resumed,
             user_id: identity
-                .map(|i| i.user_id.clone())
+                .map(|i| i.user_id.to_string())
                 .unwrap_or_default()
                 .into(),
             expires_in: identity
@@ -282,6 +282,17 @@ impl Session {
         self.phase = Phase::Closed;
         out.push(Output::Close(code));
     }
+}
+
+/// A session's id on the wire.
+fn session_name(id: u128) -> String {
+    format!("{id:032x}")
+}
+
+/// The session that a client names; `None` where no session has such a name.
+#[must_use]
+pub fn session_id(name: &str) -> Option<u128> {
+    (name.len() == 32).then(|| u128::from_str_radix(name, 16).ok())?
 }
 
 /// The frames that answer a `subscribe`.

@@ -156,7 +156,7 @@ impl Session {
         match (std::mem::replace(&mut self.phase, Phase::Ready), answer) {
             (Phase::SettingUp(mut setup), Ok(resumed)) => {
                 if let Some(identity) = &mut self.identity {
-                    identity.session_id.clone_from(&resumed.session_id);
+                    identity.session_id = resumed.session_id;
                 }
                 if let Some(given) = setup.resume.take() {
                     setup.go_on(&given, resumed, self.preset.as_ref());

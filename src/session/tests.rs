@@ -62,8 +62,8 @@ fn identity(token: &str) -> Result<Identity, Refusal> {
         "bad" => Err(Refusal::new(ErrorCode::AuthFailed, "no")),
         "later" => Err(Refusal::new(ErrorCode::NotAvailable, "keys")),
         user => Ok(Identity {
-            user_id: user.to_owned(),
-            session_id: "s".to_owned(),
+            user_id: user.into(),
+            session_id: 1,
             expires_at_ms: (user == "short").then_some(5_000),
             durability: None,
             denied: Vec::new(),
@@ -82,7 +82,7 @@ fn resume(session_id: &str) -> Result<Resumed, Refusal> {
     };
     match session_id {
         "kept" => Ok(Resumed {
-            session_id: "kept".into(),
+            session_id: 2,
             topics: vec![held("a", 3), held("b", 6)],
         }),
         _ => Err(Refusal::new(ErrorCode::SessionExpired, "gone")),
@@ -259,7 +259,7 @@ fn resume_goes_on_from_the_clients_position_else_from_the_sessions() {
             "subscribed b true Some(1)",
             "Replay",
             "CountResume { complete: true }",
-            "ready kept again as ann",
+            "ready 00000000000000000000000000000002 again as ann",
         ]
     );
     let mut table = Table::new(Some("prices"));

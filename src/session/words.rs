@@ -1,6 +1,7 @@
 //! What is said to a session and what it says: its inputs, its outputs, and the answers between them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -13,9 +14,9 @@ use crate::protocol::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The user.
-    pub user_id: String,
-    /// The id of a new session.
-    pub session_id: String,
+    pub user_id: Arc<str>,
+    /// The id of a new session, 32 hexadecimal digits on the wire.
+    pub session_id: u128,
     /// When the token expires, on the caller's clock; `None` for never.
     pub expires_at_ms: Option<u64>,
     /// What an acknowledged message is safe from, where that is less than the backbone could promise.
@@ -50,7 +51,7 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resumed {
     /// The session's id, which stays.
-    pub session_id: String,
+    pub session_id: u128,
     /// Its topics.
     pub topics: Vec<Held>,
 }

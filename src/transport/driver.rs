@@ -185,7 +185,13 @@ fn published<'a>(
 
 fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
     // Nothing follows a close, also where the answer to a publish comes after it.
-    if let Some(connection) = state.get(key).filter(|c| c.is_open()) {
+    let Some(connection) = state.connections.get_mut(key.0 as usize) else {
+        return;
+    };
+    if connection.generation == key.1 && connection.is_open() {
+        if connection.out.capacity() == 0 {
+            connection.out = state.spare.take();
+        }
         push_text(&mut connection.out, |out| write_server(out, message));
     }
 }

@@ -8,6 +8,7 @@ use crate::metrics::ShardMetrics;
 
 use super::Limits;
 use super::connection::{Batch, Connection, Link};
+use super::shard::Spare;
 
 /// Pieces of one gathered write.
 const PIECES: usize = 32;
@@ -16,6 +17,7 @@ const PIECES: usize = 32;
 pub(super) struct Turn<'a> {
     pub(super) batches: &'a [Batch],
     pub(super) links: &'a [Link],
+    pub(super) spare: &'a mut Spare,
     pub(super) limits: &'a Limits,
     pub(super) metrics: &'a ShardMetrics,
     /// Nanoseconds since the gateway started.
@@ -37,7 +39,7 @@ impl<'a> Turn<'a> {
 impl Connection {
     /// Writes answers and batches of this turn with one call where the socket takes them; what it
     /// does not take waits in the backlog.
-    pub(super) fn flush(&mut self, turn: &Turn<'_>) {
+    pub(super) fn flush(&mut self, turn: &mut Turn<'_>) {
         let first = self.chain.take().map(|(first, _)| first);
         if self.is_ended() {
             return;
@@ -84,14 +86,22 @@ impl Connection {
     }
 
     /// After so many bytes were written: counts the batches that are through, queues the others.
-    fn keep_the_rest(&mut self, turn: &Turn<'_>, first: Option<u32>, written: usize, now_ns: u64) {
+    fn keep_the_rest(
+        &mut self,
+        turn: &mut Turn<'_>,
+        first: Option<u32>,
+        written: usize,
+        now_ns: u64,
+    ) {
         let mut left = written;
         if !self.out.is_empty() {
             let length = self.out.len();
-            // The memory is given back either way: an idle connection owns no buffer.
+            // The memory is given away either way: an idle connection owns no buffer.
             let bytes = std::mem::take(&mut self.out);
             if left < length {
                 self.push_backlog(Chunk::of_answers(bytes.into()), left);
+            } else {
+                turn.spare.give(bytes);
             }
             left = left.saturating_sub(length);
         }

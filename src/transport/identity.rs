@@ -12,7 +12,6 @@ use crate::session::{Identity, Input};
 
 use super::Kick;
 use super::connection::Key;
-use super::sessions::session_name;
 use super::shard::{Shard, State};
 
 impl Shard {
@@ -46,11 +45,11 @@ impl Shard {
 
     /// Makes the connection the principal's, and tells the session what it needs to know.
     fn identify(&self, state: &mut State, key: Key, principal: Principal) -> Identity {
-        let session_id = self.hold_session(state, key, &principal);
+        let session_id = self.hold_session(state, key);
         let now = self.gateway.now();
         let identity = Identity {
-            user_id: principal.user.to_string(),
-            session_id: session_name(session_id),
+            user_id: principal.user.clone(),
+            session_id,
             expires_at_ms: principal
                 .expires_unix_ms
                 .map(|at| now.mono_ms().saturating_add(at.saturating_sub(now.unix_ms))),

@@ -197,7 +197,9 @@ async fn run(
                 }
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
-                Some(Command::TakeOver(key, id, reply)) => shard.hand_over(key, id, reply),
+                Some(Command::TakeOver(key, id, user, reply)) => {
+                    shard.hand_over(key, id, &user, reply);
+                }
                 None => return,
             },
         }

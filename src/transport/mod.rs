@@ -75,8 +75,13 @@ pub(crate) enum Command {
     Drain(Duration),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
-    /// Hand this connection's session over to a newer socket.
-    TakeOver(Key, SessionId, oneshot::Sender<Option<SessionRecord>>),
+    /// Hand this connection's session over to a newer socket of that user.
+    TakeOver(
+        Key,
+        SessionId,
+        Arc<str>,
+        oneshot::Sender<Option<SessionRecord>>,
+    ),
 }
 
 /// Whose connections to close: the user's, and those that were opened with the token of that id.

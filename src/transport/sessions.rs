@@ -3,19 +3,17 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
-use crate::auth::Principal;
 use crate::backbone::{Answer, SessionId, SessionRecord, SessionTopic, Unavailable};
 use crate::hub::{LocalTopic, Whereabouts};
 use crate::protocol::{CloseCode, Epoch, ErrorCode, Position, Refusal, SeqNo};
-use crate::session::{Held, Input, Resumed};
+use crate::session::{Held, Input, Resumed, session_id};
 
 use super::Command;
-use super::connection::Key;
+use super::connection::{Connection, Key};
 use super::shard::{Shard, State};
 
 /// What becomes of a session when its connection lets go of it.
@@ -27,15 +25,6 @@ pub(super) enum Fate {
     Moved,
 }
 
-/// A session's id on the wire.
-pub(super) fn session_name(id: SessionId) -> String {
-    format!("{id:032x}")
-}
-
-fn parse_name(name: &str) -> Option<SessionId> {
-    (name.len() == 32).then(|| u128::from_str_radix(name, 16).ok())?
-}
-
 fn expired() -> Refusal {
     let text = "this session is unknown, has expired or is another user's; send setup, then subscribe with lastSeq";
     Refusal::new(ErrorCode::SessionExpired, text)
@@ -43,12 +32,7 @@ fn expired() -> Refusal {
 
 impl Shard {
     /// The session of this connection; a new one, if it holds none yet.
-    pub(super) fn hold_session(
-        &self,
-        state: &mut State,
-        key: Key,
-        principal: &Principal,
-    ) -> SessionId {
+    pub(super) fn hold_session(&self, state: &mut State, key: Key) -> SessionId {
         let Some(connection) = state.get(key) else {
             return 0;
         };
@@ -57,18 +41,13 @@ impl Shard {
         }
         let id = uuid::Uuid::new_v4().as_u128();
         connection.session_id = Some(id);
-        self.gateway
-            .live()
-            .claim(id, self.whereabouts(key, &principal.user));
+        self.gateway.live().claim(id, self.whereabouts(key));
         id
     }
 
-    fn whereabouts(&self, key: Key, user: &Arc<str>) -> Whereabouts {
-        Whereabouts {
-            user: user.clone(),
-            shard: self.id,
-            key,
-        }
+    fn whereabouts(&self, key: Key) -> Whereabouts {
+        let shard = self.id;
+        Whereabouts { shard, key }
     }
 
     /// Finds the session and makes it this connection's; `None` when the answer comes later.
@@ -79,20 +58,17 @@ impl Shard {
         name: &str,
     ) -> Option<Result<Resumed, Refusal>> {
         let user = state.get(key)?.principal.as_ref()?.user.clone();
-        let Some(id) = parse_name(name) else {
+        let Some(id) = session_id(name) else {
             return Some(Err(self.give_up_session(state, key, expired())));
         };
         match self.gateway.live().find(id) {
-            Some(live) if live.user != user => {
-                Some(Err(self.give_up_session(state, key, expired())))
-            }
             Some(live) if (live.shard, live.key) == (self.id, key) => {
                 Some(Err(self.give_up_session(state, key, expired())))
             }
             Some(live) => {
                 let (reply, answer) = oneshot::channel();
                 let old = self.peers.get(usize::from(live.shard))?;
-                old.tell(Command::TakeOver(live.key, id, reply));
+                old.tell(Command::TakeOver(live.key, id, user, reply));
                 self.resume_later(state, key, id, async move { answer.await.ok().flatten() });
                 None
             }
@@ -180,13 +156,13 @@ impl Shard {
             Err(unavailable) => return Err(self.give_up_session(state, key, unavailable.into())),
         };
         self.release(state, key);
-        let other = self.gateway.live().claim(id, self.whereabouts(key, &user));
+        let other = self.gateway.live().claim(id, self.whereabouts(key));
         if let Some(other) = other.filter(|other| (other.shard, other.key) != (self.id, key))
             && let Some(shard) = self.peers.get(usize::from(other.shard))
         {
             // Two sockets resumed it at the same moment: the later one has it, the other is closed.
             let (reply, _) = oneshot::channel();
-            shard.tell(Command::TakeOver(other.key, id, reply));
+            shard.tell(Command::TakeOver(other.key, id, user, reply));
         }
         if let Some(connection) = state.get(key) {
             connection.session_id = Some(id);
@@ -201,7 +177,7 @@ impl Shard {
             },
         });
         Ok(Resumed {
-            session_id: session_name(id),
+            session_id: id,
             topics: topics.collect(),
         })
     }
@@ -222,16 +198,20 @@ impl Shard {
         Some(id)
     }
 
-    /// A newer socket wants the session: hands it over and closes with 4009.
+    /// A newer socket wants the session: hands it over and closes with 4009, if it is of the same user.
     pub(super) fn hand_over(
         self: &Rc<Self>,
         key: Key,
         id: SessionId,
+        user: &str,
         reply: oneshot::Sender<Option<SessionRecord>>,
     ) {
         let mut record = None;
         self.with(key, |state, now_ms| {
-            if state.get(key).is_some_and(|c| c.session_id == Some(id)) {
+            let theirs = |c: &mut Connection| {
+                c.session_id == Some(id) && c.principal.as_ref().is_some_and(|p| &*p.user == user)
+            };
+            if state.get(key).is_some_and(theirs) {
                 record = self.detach(state, key, Fate::Moved);
                 if let Some(connection) = state.get(key) {
                     connection.close(now_ms, CloseCode::TakenOver);

@@ -61,6 +61,30 @@ pub(super) struct State {
     pub(super) arrivals: Vec<Arrival>,
     pub(super) batches: Vec<Batch>,
     pub(super) links: Vec<Link>,
+    /// Buffers of answers that were written.
+    pub(super) spare: Spare,
+}
+
+/// Buffers that go from connection to connection: one that has nothing to say owns none.
+#[derive(Default)]
+pub(super) struct Spare(Vec<Vec<u8>>);
+
+impl Spare {
+    /// The most buffers that are kept.
+    const MOST: usize = 64;
+    /// A buffer that grew beyond this many bytes is not kept.
+    const LARGE: usize = 64 * 1024;
+
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.0.len() < Self::MOST && buffer.capacity() <= Self::LARGE {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
 }
 
 impl State {
@@ -107,6 +131,7 @@ impl Shard {
                 arrivals: Vec::new(),
                 batches: Vec::new(),
                 links: Vec::new(),
+                spare: Spare::default(),
             }),
             registry,
             sooner: Notify::new(),

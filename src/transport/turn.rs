@@ -85,9 +85,10 @@ impl Shard {
 
     /// Writes the marked sockets and returns those that need looking after.
     fn write(&self, state: &mut State) -> Vec<Key> {
-        let turn = Turn {
+        let mut turn = Turn {
             batches: &state.batches,
             links: &state.links,
+            spare: &mut state.spare,
             limits: &self.limits,
             metrics: &self.metrics,
             now_ns: &|| self.gateway.mono_ns(),
@@ -98,7 +99,7 @@ impl Shard {
                 continue;
             };
             connection.marked = false;
-            connection.flush(&turn);
+            connection.flush(&mut turn);
             if connection.is_behind() || !connection.is_open() {
                 troubled.push((slot, connection.generation));
             }
