@@ -219,7 +219,8 @@ async fn dashboard_alerts_and_documentation_name_only_series_that_exist() {
         .collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     // The reader of expressions finds what it is to find.
-    let wrong = r#"sum by (nobody) (rate(micro_socket_closes_total{code="1"}[5m])) / micro_socket_x > 1"#;
+    let wrong =
+        r#"sum by (nobody) (rate(micro_socket_closes_total{code="1"}[5m])) / micro_socket_x > 1"#;
     assert_eq!(live.faults(wrong).len(), 3, "{:?}", live.faults(wrong));
 }
 
