@@ -92,6 +92,19 @@ impl Outcome {
         })
     }
 
+    /// Bytes that a NATS server needs to know who hears what: each of its own nodes' subjects, and once
+    /// each subject that the nodes of another server hear.
+    pub fn nats_memory(&self, model: &Model, costs: &Costs) -> f64 {
+        let servers = f64::from(costs.nats_servers.max(1));
+        let own = self.mean(|node| node.interest as f64) * f64::from(model.nodes) / servers;
+        let subjects = match model.subjects {
+            0 => model.topics,
+            count => count,
+        };
+        let others = (servers - 1.0) * own.min(f64::from(subjects));
+        (own + others) * f64::from(costs.interest_bytes)
+    }
+
     /// What all NATS servers together take in and give out a second: each publish comes in and goes to
     /// the other replicas, each message goes to the nodes that hear it.
     pub fn nats_messages(&self, model: &Model, costs: &Costs) -> f64 {

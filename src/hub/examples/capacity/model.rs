@@ -77,8 +77,12 @@ numbers! {
         nats_server_us: f64 = 0.7,
         /// Copies that JetStream keeps.
         replicas: u32 = 3,
-        /// A publish that a stream numbers and keeps; a stream's leader takes one after the other.
-        stream_us: f64 = 30.0,
+        /// NATS servers.
+        nats_servers: u32 = 3,
+        /// A publish that a stream of three replicas numbers and keeps; it takes one after the other.
+        stream_us: f64 = 22.0,
+        /// Bytes of a NATS server for a subject that one of its clients, or another server, hears.
+        interest_bytes: u32 = 1_000,
         /// Bytes of NATS protocol and headers around a payload.
         nats_overhead: u32 = 200,
         /// Bytes of TCP, IP and Ethernet around a write.

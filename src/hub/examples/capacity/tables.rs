@@ -1,6 +1,5 @@
 //! What is printed: tables as they stand in the document.
 
-use std::fmt::Display;
 use std::time::Instant;
 
 use super::chance::{Random, Skewed};
@@ -18,7 +17,7 @@ pub fn one(model: &Model, costs: &Costs, bytes: Bytes) {
     table(
         "One cluster",
         "nodes",
-        [(model.nodes, model.clone())],
+        [(f64::from(model.nodes), model.clone())],
         costs,
         bytes,
     );
@@ -34,13 +33,18 @@ pub fn all(costs: &Costs, bytes: Bytes) {
     };
     let of_nodes = |nodes| Model {
         nodes,
-        simulated: if nodes == 200 { nodes } else { A_FEW },
+        // One row in full; the fewer nodes there are, the more each has to do.
+        simulated: if nodes == 200 {
+            nodes
+        } else {
+            nodes.min(25) / 6
+        },
         ..Model::default()
     };
     table(
         "The same load on more nodes: 1,000,000 clients, 20,000,000 subscriptions, 50,000 publishes/s on 1,000,000 topics",
         "nodes",
-        [10, 25, 50, 100, 200, 400].map(|nodes| (nodes, of_nodes(nodes))),
+        [10, 25, 50, 100, 200, 400].map(|nodes| (f64::from(nodes), of_nodes(nodes))),
         costs,
         bytes,
     );
@@ -56,7 +60,7 @@ pub fn all(costs: &Costs, bytes: Bytes) {
                 publish_skew: 0.0,
                 ..few.clone()
             };
-            (topics, model)
+            (f64::from(topics), model)
         }),
         costs,
         bytes,
@@ -99,7 +103,7 @@ pub fn all(costs: &Costs, bytes: Bytes) {
                 subjects,
                 ..few.clone()
             };
-            (subjects, model)
+            (f64::from(subjects), model)
         }),
         costs,
         bytes,
@@ -116,22 +120,42 @@ fn head(costs: &Costs, bytes: Bytes) {
     );
 }
 
-fn table<T: Display>(
+/// The columns: first what a node does, then what NATS does.
+const COLUMNS: [&str; 15] = [
+    "deliveries/s",
+    "frames a write",
+    "us a delivery",
+    "cores",
+    "p50 ms",
+    "p99 ms",
+    "MB/s out",
+    "NATS in/s",
+    "unwanted",
+    "NATS MB/s",
+    "interest",
+    "memory MB",
+    "NATS: messages/s",
+    "cores a server",
+    "interest MB a server",
+];
+
+fn table(
     title: &str,
     name: &str,
-    rows: impl IntoIterator<Item = (T, Model)>,
+    rows: impl IntoIterator<Item = (f64, Model)>,
     costs: &Costs,
     bytes: Bytes,
 ) {
     println!("\n### {title}\n");
-    println!(
-        "| {name} | deliveries/s per node | frames per write | CPU us per delivery | cores busy | p50 ms | p99 ms \
-         | MB/s out per node | NATS messages/s per node | of them unwanted | MB/s from NATS per node | interest per node \
-         | memory per node MB | NATS servers: messages/s in all | cores in all |"
-    );
-    println!("|{}", "--:|".repeat(15));
+    println!("| {name} | {} |", COLUMNS.join(" | "));
+    println!("|{}", "--:|".repeat(COLUMNS.len() + 1));
     for (value, model) in rows {
         let seen = simulate(&model, costs);
+        let value = if value.fract() == 0.0 {
+            whole(value)
+        } else {
+            value.to_string()
+        };
         println!(
             "| {value} | {} |",
             row(&model, costs, bytes, &seen).join(" | ")
@@ -139,11 +163,12 @@ fn table<T: Display>(
     }
 }
 
-fn row(model: &Model, costs: &Costs, bytes: Bytes, seen: &Outcome) -> [String; 14] {
+fn row(model: &Model, costs: &Costs, bytes: Bytes, seen: &Outcome) -> [String; COLUMNS.len()] {
     let deliveries = seen.rate(|node| node.deliveries);
     let heard = seen.rate(|node| node.heard);
     let frame = f64::from(model.payload + costs.nats_overhead);
-    let servers = seen.nats_messages(model, costs);
+    let messages = seen.nats_messages(model, costs);
+    let busy = messages * costs.nats_server_us / 1e6 / f64::from(costs.nats_servers.max(1));
     let frames = deliveries / seen.rate(|node| node.writes);
     [
         whole(deliveries),
@@ -158,8 +183,9 @@ fn row(model: &Model, costs: &Costs, bytes: Bytes, seen: &Outcome) -> [String; 1
         format!("{:.2}", heard * frame / 1e6),
         whole(seen.mean(|node| node.interest as f64)),
         whole(seen.memory(costs, bytes) / 1e6),
-        whole(servers),
-        format!("{:.2}", servers * costs.nats_server_us / 1e6),
+        whole(messages),
+        format!("{busy:.2}"),
+        whole(seen.nats_memory(model, costs) / 1e6),
     ]
 }
 
