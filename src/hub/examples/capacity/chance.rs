@@ -12,7 +12,9 @@ impl Random {
 
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 
     /// Evenly from 0 to below 1.
@@ -29,13 +31,6 @@ impl Random {
     pub fn until_next(&mut self, rate: f64) -> u64 {
         (-(1.0 - self.share()).ln() / rate * 1e9) as u64
     }
-}
-
-/// Spreads numbers.
-pub const fn mix(number: u64) -> u64 {
-    let z = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Chooses among `0..count`, the n-th with a weight of 1/(n+1)^skew: 0 is even, 1 is Zipf's law.

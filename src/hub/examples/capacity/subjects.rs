@@ -1,7 +1,7 @@
 //! Which nodes hear a topic: those that have a subscriber of any topic of its subject.
 
-use super::chance::mix;
 use super::model::Model;
+use super::traffic::name;
 
 /// How topics are laid onto what NATS routes by.
 pub trait Subjects: Sync {
@@ -51,7 +51,7 @@ pub fn subjects(model: &Model) -> Box<dyn Subjects> {
     }
 }
 
-/// One of `count`, by the topic's hash.
+/// One of `count`, by the topic's hash: how topics are spread over partitions.
 pub fn bucket(topic: u32, count: u32) -> u32 {
-    (mix(u64::from(topic)) % u64::from(count)) as u32
+    crc32fast::hash(name(topic).as_bytes()) % count
 }

@@ -121,7 +121,7 @@ fn head(costs: &Costs, bytes: Bytes) {
 }
 
 /// The columns: first what a node does, then what NATS does.
-const COLUMNS: [&str; 15] = [
+pub const COLUMNS: [&str; 15] = [
     "deliveries/s",
     "frames a write",
     "us a delivery",

@@ -137,6 +137,13 @@ fn a_load_that_is_too_much_shows() {
 }
 
 #[test]
+fn the_document_shows_the_tables_that_are_printed() {
+    let document = include_str!("../../../../docs/scaling.md");
+    let columns = format!(" | {} |\n", super::tables::COLUMNS.join(" | "));
+    assert_eq!(document.matches(&columns).count(), 5);
+}
+
+#[test]
 fn memory_is_that_of_its_parts() {
     let seen = simulate(&small(), &Costs::default());
     let bytes = Bytes {
