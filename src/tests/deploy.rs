@@ -22,8 +22,14 @@ fn read(path: &str) -> String {
     fs::read_to_string(top.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The series of `/metrics`: for each name its labels, and for each label its values.
-struct Live(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
+/// For each label its values.
+type Labels = BTreeMap<String, BTreeSet<String>>;
+
+/// A label, an operator and what it is compared with.
+type Matcher = (String, String, String);
+
+/// The series of `/metrics`, each with its labels.
+struct Live(BTreeMap<String, Labels>);
 
 impl Live {
     fn parse(text: &str) -> Self {
@@ -34,8 +40,7 @@ impl Live {
                 None => (name, Vec::new()),
                 Some((name, labels)) => (name, matchers(labels.trim_end_matches('}'))),
             };
-            let known: &mut BTreeMap<String, BTreeSet<String>> =
-                series.entry(name.to_owned()).or_default();
+            let known: &mut Labels = series.entry(name.to_owned()).or_default();
             for (label, _, value) in labels {
                 known.entry(label).or_default().insert(value);
             }
@@ -81,7 +86,7 @@ impl Live {
 }
 
 /// `a="x",b=~"y|z"` as label, operator and value.
-fn matchers(text: &str) -> Vec<(String, String, String)> {
+fn matchers(text: &str) -> Vec<Matcher> {
     let mut parts = text.split('"');
     let mut matchers = Vec::new();
     while let (Some(before), Some(value)) = (parts.next(), parts.next()) {
@@ -95,7 +100,7 @@ fn matchers(text: &str) -> Vec<(String, String, String)> {
 
 /// The series that a PromQL expression selects, each with its matchers: every name that is neither a
 /// function, a word of the language nor a label to group by.
-fn selectors(expression: &str) -> Vec<(String, Vec<(String, String, String)>)> {
+fn selectors(expression: &str) -> Vec<(String, Vec<Matcher>)> {
     let mut selectors = Vec::new();
     let mut rest = expression;
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
