@@ -14,8 +14,8 @@ use crate::backbone::{
     Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
 use crate::hub::{Hub, LiveSessions};
-use crate::metrics::{Distribution, ShardMetrics, Totals};
-use crate::protocol::{AckStatus, ErrorCode, Position, Refusal, SeqNo, Topic};
+use crate::metrics::{Distribution, Refused, ShardMetrics, SharedMetrics, Totals};
+use crate::protocol::{ErrorCode, Position, Refusal, SeqNo, Topic};
 use crate::slo::{Counted, Slo, Window};
 
 /// What an answer of the backbone is before it is there.
@@ -36,12 +36,10 @@ pub struct Gateway {
     sessions: Arc<dyn Sessions>,
     live: LiveSessions,
     hub: Arc<Hub>,
-    resumes: (AtomicU64, AtomicU64),
+    shared: SharedMetrics,
     shards: Vec<Arc<ShardMetrics>>,
     connections: AtomicU64,
     max_connections: u64,
-    published: AtomicU64,
-    duplicates: AtomicU64,
     draining: AtomicBool,
     slo: Slo,
     slo_window: Mutex<Window>,
@@ -66,13 +64,11 @@ impl Gateway {
             backbone,
             sessions,
             live: LiveSessions::default(),
-            resumes: (AtomicU64::new(0), AtomicU64::new(0)),
+            shared: SharedMetrics::default(),
             shards: shards.collect(),
             hub,
             connections: AtomicU64::new(0),
             max_connections: max_connections as u64,
-            published: AtomicU64::new(0),
-            duplicates: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             slo,
             slo_window: Mutex::default(),
@@ -119,18 +115,10 @@ impl Gateway {
         &self.live
     }
 
-    /// A resume came to its end, and nothing was lost, or something was.
-    pub fn count_resume(&self, complete: bool) {
-        let (ok, failed) = &self.resumes;
-        let counter = if complete { ok } else { failed };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Resumes after which nothing was lost, and the others.
+    /// What is counted outside the shards.
     #[must_use]
-    pub fn resumes(&self) -> (u64, u64) {
-        let (ok, failed) = &self.resumes;
-        (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed))
+    pub const fn shared_metrics(&self) -> &SharedMetrics {
+        &self.shared
     }
 
     /// Where a shard counts.
@@ -204,45 +192,50 @@ impl Gateway {
         principal: &Principal,
         publication: Publication<'_>,
     ) -> Asked<Published> {
-        self.allow(principal, Action::Write, publication.topic)?;
+        self.allow(principal, Action::Write, publication.topic)
+            .inspect_err(|refusal| self.shared.publish_refused(refusal.code))?;
         let user = &*principal.user;
         let publication = Publication {
             user,
             ..publication
         };
         let answer = self.backbone.publish(now, publication);
-        if let Answer::Ready(Ok(published)) = &answer {
-            self.count(published.status);
+        if let Answer::Ready(answer) = &answer {
+            self.count(answer);
         }
         Ok(answer)
     }
 
-    /// Waits for the answer to a publish.
+    /// Waits for the answer to a publish that was asked at `since`.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn published_when(
         &self,
+        since: Now,
         answer: Answer<Result<Published, Unavailable>>,
     ) -> Result<Published, Unavailable> {
         match answer {
             Answer::Ready(answer) => answer,
             later @ Answer::Later(_) => {
                 let answer = later.await;
-                if let Ok(published) = &answer {
-                    self.count(published.status);
-                }
+                self.count_later(since, &answer);
                 answer
             }
         }
     }
 
-    /// Counts a publish whose answer came later.
-    pub fn count(&self, status: AckStatus) {
-        match status {
-            AckStatus::Ok => self.published.fetch_add(1, Ordering::Relaxed),
-            AckStatus::Duplicate => self.duplicates.fetch_add(1, Ordering::Relaxed),
-        };
+    /// Counts a publish that was asked at `since` and whose answer came later.
+    pub fn count_later(&self, since: Now, answer: &Result<Published, Unavailable>) {
+        self.shared.publish_took(self.mono_ns() - since.mono_ns);
+        self.count(answer);
+    }
+
+    fn count(&self, answer: &Result<Published, Unavailable>) {
+        match answer {
+            Ok(published) => self.shared.published(published.status),
+            Err(_) => self.shared.publish_refused(ErrorCode::NotAvailable),
+        }
     }
 
     /// Attaches a reader to a topic: `join` is called when it is allowed, before the head is
@@ -285,12 +278,14 @@ impl Gateway {
     /// [`ErrorCode::NotAvailable`] when the gateway is full or going away.
     pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
         if self.is_draining() {
+            self.shared.refused(Refused::Draining);
             let text = "the gateway is going away; connect to another one";
             return Err(Refusal::new(ErrorCode::NotAvailable, text));
         }
         let permit = Permit(self.clone());
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
         if self.max_connections > 0 && before >= self.max_connections {
+            self.shared.refused(Refused::Full);
             let text = format!(
                 "all {} connections are taken; try again",
                 self.max_connections
@@ -335,6 +330,12 @@ impl Gateway {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// How many WebSockets may be open; 0 is no limit.
+    #[must_use]
+    pub const fn max_connections(&self) -> u64 {
+        self.max_connections
+    }
+
     /// All shards added up.
     #[must_use]
     pub fn totals(&self) -> Totals {
@@ -367,13 +368,6 @@ impl Gateway {
             all: latency.count(),
             within: latency.within(self.slo.target.as_nanos() as u64),
         }
-    }
-
-    /// Messages published, and publishes that were duplicates.
-    #[must_use]
-    pub fn published(&self) -> (u64, u64) {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (load(&self.published), load(&self.duplicates))
     }
 
     /// Lets go of what has outlived its time. Called about once a second.

@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Principal;
-use crate::backbone::{Answer, Publication, Published, Unavailable};
+use crate::backbone::{Answer, Now, Publication, Published, Unavailable};
 use crate::protocol::message::AnyJson;
 use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic};
 
@@ -173,6 +173,7 @@ pub(super) async fn publish(
 
 /// A message that was handed to the backbone.
 struct Begun {
+    since: Now,
     answer: Answer<Result<Published, Unavailable>>,
     topic: String,
     message_id: String,
@@ -180,7 +181,8 @@ struct Begun {
 
 impl Begun {
     async fn end(self, state: &AppState) -> Result<Accepted, Refusal> {
-        let published = state.gateway.published_when(self.answer).await?;
+        let published = state.gateway.published_when(self.since, self.answer);
+        let published = published.await?;
         Ok(Accepted {
             status: published.status,
             topic: match published.elsewhere {
@@ -221,10 +223,10 @@ fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begu
         payload: item.payload.get(),
         sig: item.sig.as_deref(),
     };
-    let answer = state
-        .gateway
-        .publish(state.gateway.now(), principal, publication)?;
+    let since = state.gateway.now();
+    let answer = state.gateway.publish(since, principal, publication)?;
     Ok(Begun {
+        since,
         answer,
         topic: item.topic.into_owned(),
         message_id,

@@ -88,8 +88,9 @@ pub(super) async fn publish(
         sig: None,
     };
     let gateway = &state.gateway;
-    let answer = gateway.publish(gateway.now(), &principal, publication)?;
-    let published = gateway.published_when(answer).await?;
+    let now = gateway.now();
+    let answer = gateway.publish(now, &principal, publication)?;
+    let published = gateway.published_when(now, answer).await?;
     let mut response = Json(DemoPublished {
         ok: true,
         topic: topic.as_str().to_owned(),

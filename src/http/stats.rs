@@ -84,8 +84,9 @@ struct Resumes {
 pub(super) async fn stats(State(state): State<AppState>) -> Json<Stats> {
     let gateway = &state.gateway;
     let totals = gateway.totals();
-    let (published, duplicates) = gateway.published();
-    let (ok, failed) = gateway.resumes();
+    let shared = gateway.shared_metrics();
+    let (published, duplicates) = shared.publishes();
+    let (ok, failed) = shared.resumes();
     Json(Stats {
         connections: totals.connections,
         topics: gateway.hub().topics(),

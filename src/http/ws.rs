@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 
+use crate::metrics::Refused;
 use crate::protocol::{ErrorCode, Topic};
 use crate::transport::ShardHandle;
 use crate::websocket::accept_key;
@@ -43,7 +44,8 @@ fn upgrade(
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let accept = handshake(request.headers())?;
-    origin::check(request.headers(), &state.allowed_origins)?;
+    origin::check(request.headers(), &state.allowed_origins)
+        .inspect_err(|_| state.gateway.shared_metrics().refused(Refused::Origin))?;
     let permit = state.gateway.admit()?;
     let (Some(Extension(shard)), Some(upgrade)) =
         (shard, request.extensions_mut().remove::<OnUpgrade>())

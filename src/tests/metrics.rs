@@ -1,11 +1,13 @@
 //! `/metrics` is well-formed Prometheus text that agrees with `/stats` and with what happened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use micro_socket::metrics::EndCause;
 use micro_socket::protocol::{CloseCode, ErrorCode};
 use serde_json::json;
 
-use crate::harness::{TestGateway, soon};
+use crate::harness::{Request, TestGateway, soon};
 
 /// One scrape: samples by their name with labels, and each family's kind.
 struct Scrape {
@@ -192,8 +194,107 @@ async fn labels_are_few_whatever_clients_say() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| Some(line.split_once('{')?.1.split_once('=')?.0))
         .collect();
-    let known = BTreeSet::from(["le", "result", "code", "version"]);
+    let known = BTreeSet::from(["le", "result", "code", "cause", "version"]);
     assert_eq!(labels, known);
     let codes = text.matches("{code=").count();
-    assert_eq!(codes, CloseCode::ALL.len() + ErrorCode::ALL.len());
+    let publishes = 2;
+    assert_eq!(
+        codes,
+        CloseCode::ALL.len() + ErrorCode::ALL.len() + publishes
+    );
+}
+
+/// Waits until a sample has reached a value, and returns the scrape that says so.
+async fn reaches(gateway: &TestGateway, name: &str, value: f64) -> Scrape {
+    soon(name, async {
+        loop {
+            let scrape = scrape(gateway).await;
+            if scrape.get(name) >= value {
+                return scrape;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_socket_that_ends_is_counted_once_with_its_cause() {
+    let gateway = TestGateway::with(&[("ping-interval", "400ms"), ("pong-timeout", "400ms")]).await;
+    let ended = |cause: &str| format!("disconnects_total{{cause=\"{cause}\"}}");
+    // Closed by the gateway: the token is none.
+    let mut refused = gateway.socket("/ws").await;
+    refused.send(json!({"type": "setup", "token": ""})).await;
+    refused.expect_error("AUTH_FAILED").await;
+    refused.expect_close(4001).await;
+    reaches(&gateway, &ended("closed"), 1.0).await;
+    // Closed by the peer.
+    gateway.user("ann", &[]).await.close(3000, "").await;
+    reaches(&gateway, &ended("peer"), 1.0).await;
+    // Gone without a word.
+    drop(gateway.raw("/ws").await);
+    reaches(&gateway, &ended("lost"), 1.0).await;
+    // There, but not answering: no close code is ever sent to it.
+    let mut dead = gateway.raw("/ws").await;
+    dead.setup("ann", "t").await;
+    dead.expect_end().await;
+    let after = reaches(&gateway, &ended("silent"), 1.0).await;
+    for cause in EndCause::ALL {
+        let expected = match cause {
+            EndCause::QueueFull | EndCause::Stalled => 0.0,
+            _ => 1.0,
+        };
+        assert_eq!(after.get(&ended(cause.as_str())), expected, "{cause:?}");
+    }
+    assert_eq!(after.get("connections"), 0.0);
+    assert_eq!(after.get("connections_total"), 4.0);
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_counted_by_cause() {
+    let gateway = TestGateway::with(&[("max-connections", "1")]).await;
+    let _only = gateway.user("ann", &[]).await;
+    let full = Request::upgrade("/ws").send(gateway.addr).await;
+    full.expect_error(503, "NOT_AVAILABLE");
+    let foreign = Request::upgrade("/ws").header("Origin", "https://evil.example");
+    let foreign = foreign.send(gateway.addr).await;
+    foreign.expect_error(403, "ACL_DENIED");
+    let after = scrape(&gateway).await;
+    assert_eq!(after.get("connections_limit"), 1.0);
+    assert_eq!(after.get("refused_total{cause=\"full\"}"), 1.0);
+    assert_eq!(after.get("refused_total{cause=\"origin\"}"), 1.0);
+    assert_eq!(after.get("refused_total{cause=\"draining\"}"), 0.0);
+}
+
+#[tokio::test]
+async fn publishes_that_wait_for_the_disk_are_timed() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("backbone", "disk"),
+        ("data-dir", dir.path().to_str().unwrap()),
+    ];
+    let gateway = TestGateway::with(&settings).await;
+    let mut ann = gateway.user("ann", &[]).await;
+    ann.publish("t", "socket", json!(1)).await;
+    let body = r#"{"topic":"t","payload":2}"#;
+    let answer = Request::publish("ann", body).send(gateway.addr).await;
+    assert_eq!(answer.status, 200);
+    let after = scrape(&gateway).await;
+    assert_eq!(after.get("published_total"), 2.0);
+    assert_eq!(after.get("publish_latency_seconds_count"), 2.0);
+    let sum = after.get("publish_latency_seconds_sum");
+    assert!(sum > 0.0 && sum < 20.0, "{sum}");
+}
+
+#[tokio::test]
+async fn the_process_is_described_under_the_usual_names() {
+    let gateway = TestGateway::start().await;
+    let answer = gateway.get("/metrics").await;
+    let after = Scrape::parse(answer.text());
+    let value = |name: &str| after.samples[name];
+    let mib = value("process_resident_memory_bytes") / f64::from(1 << 20);
+    assert!(mib > 1.0 && mib < 65_536.0, "{mib} MiB");
+    let (open, most) = (value("process_open_fds"), value("process_max_fds"));
+    assert!(open > 5.0 && open < most, "{open} of {most}");
+    assert!(value("process_cpu_seconds_total") >= 0.0);
 }

@@ -62,6 +62,14 @@ async fn one_that_never_reads_again_is_dropped() {
         })
         .await;
     drop(slow);
+    let metrics = gateway.get("/metrics").await;
+    for counted in [
+        "micro_socket_slow_consumers_total 1\n",
+        "micro_socket_closes_total{code=\"4108\"} 1\n",
+        "micro_socket_disconnects_total{cause=\"queue_full\"} 1\n",
+    ] {
+        assert!(metrics.text().contains(counted), "{counted}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

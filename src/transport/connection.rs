@@ -10,7 +10,7 @@ use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
 pub(super) use crate::hub::Key;
 use crate::hub::{Arrival, Backlog, Chunk, LocalTopic};
-use crate::metrics::ShardMetrics;
+use crate::metrics::{EndCause, ShardMetrics};
 use crate::protocol::{CloseCode, SeqNo};
 use crate::session::Session;
 use crate::websocket::{OpCode, Reader, close_frame, control_frame};
@@ -86,6 +86,8 @@ pub(super) struct Connection {
     closing: Closing,
     /// Why we close it, until that is counted.
     pub(super) closed_with: Option<CloseCode>,
+    /// Why it ends, once that is clear.
+    pub(super) end_cause: EndCause,
     /// The soonest entry in the shard's deadlines.
     pub(super) scheduled_ms: u64,
     _permit: Permit,
@@ -170,6 +172,7 @@ impl Connection {
             since_ms: now_ms,
             closing: Closing::No,
             closed_with: None,
+            end_cause: EndCause::Lost,
             scheduled_ms: u64::MAX,
             _permit: permit,
         }
@@ -274,6 +277,7 @@ impl Connection {
             close_frame(&mut self.out, code.code(), code.reason());
             self.closing = Closing::Asked;
             self.closed_with = Some(code);
+            self.end_cause = EndCause::Closed;
             self.since_ms = now_ms;
         }
     }
@@ -290,6 +294,7 @@ impl Connection {
             let payload = code.map(u16::to_be_bytes);
             let payload = payload.as_ref().map_or(&[][..], |bytes| bytes);
             control_frame(&mut self.out, OpCode::Close, payload);
+            self.end_cause = EndCause::Peer;
         }
         self.end(now_ms);
     }
@@ -367,12 +372,15 @@ impl Connection {
     }
 
     /// The peer is too slow: everything that waits is let go, and it is told so.
-    pub(super) fn give_up(&mut self, now_ms: u64) {
+    pub(super) fn give_up(&mut self, now_ms: u64, why: EndCause) {
         if let Some(backlog) = &mut self.backlog {
             self.lost.extend(backlog.unsent());
             backlog.cut();
         }
-        self.close(now_ms, CloseCode::SlowConsumer);
+        if self.is_open() {
+            self.close(now_ms, CloseCode::SlowConsumer);
+            self.end_cause = why;
+        }
         self.out_to_backlog();
     }
 
@@ -451,13 +459,14 @@ impl Connection {
             false
         } else if self.backlog.is_some() {
             if now_ms >= self.since_ms + STALL_TIMEOUT_MS {
-                self.give_up(now_ms);
+                self.give_up(now_ms, EndCause::Stalled);
             }
             false
         } else if now_ms < self.silent_until(limits) {
             false
         } else if self.pinged_ms.is_some() {
             // The peer is gone; there is nobody to tell.
+            self.end_cause = EndCause::Silent;
             self.cut_off();
             false
         } else {

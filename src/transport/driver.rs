@@ -66,7 +66,9 @@ impl Shard {
                     Output::Resume { session_id } => {
                         input = self.resume(state, key, &session_id).map(Input::Resumed);
                     }
-                    Output::CountResume { complete } => self.gateway.count_resume(complete),
+                    Output::CountResume { complete } => {
+                        self.gateway.shared_metrics().resumed(complete);
+                    }
                     Output::Subscribe { topic, after, qos } => {
                         let answer = self.subscribe(state, key, &topic, after.as_ref(), qos);
                         if let Some(answer) = answer {
@@ -140,12 +142,10 @@ impl Shard {
                 let (topic, message_id) = (topic.into_owned(), message_id.into_owned());
                 spawn_local(async move {
                     let answer = Answer::Later(later).await;
+                    shard.gateway.count_later(now, &answer);
                     shard.with(key, |state, now_ms| {
                         if let Some(connection) = state.get(key) {
                             connection.in_flight -= 1;
-                        }
-                        if let Ok(published) = &answer {
-                            shard.gateway.count(published.status);
                         }
                         let input = published(
                             topic.into(),

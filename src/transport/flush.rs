@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 
 use crate::hub::Chunk;
-use crate::metrics::ShardMetrics;
+use crate::metrics::{EndCause, ShardMetrics};
 
 use super::Limits;
 use super::connection::{Batch, Connection, Link};
@@ -64,7 +64,7 @@ impl Connection {
             self.fell_behind(now_ns / 1_000_000);
         }
         if self.waiting_bytes() > turn.limits.send_queue_bytes {
-            self.give_up((turn.now_ns)() / 1_000_000);
+            self.give_up((turn.now_ns)() / 1_000_000, EndCause::QueueFull);
         }
     }
 

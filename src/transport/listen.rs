@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::gateway::Gateway;
+use crate::metrics::Refused;
 
 use super::poller::Poller;
 use super::shard::Shard;
@@ -218,6 +219,7 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
                 spawn_local(start.exchanges.track_future(connection));
             }
             Err(error) => {
+                start.gateway.shared_metrics().refused(Refused::Accept);
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -236,7 +238,10 @@ async fn greet(tcp: TcpStream, peer: SocketAddr, general: Handle, start: Start, 
     };
     match stream {
         Ok(stream) => serve_http(stream, peer, general, start, own).await,
-        Err(error) => tracing::debug!(%error, %peer, "no TLS connection"),
+        Err(error) => {
+            start.gateway.shared_metrics().refused(Refused::Tls);
+            tracing::debug!(%error, %peer, "no TLS connection");
+        }
     }
 }
 

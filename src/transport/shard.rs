@@ -164,6 +164,7 @@ impl Shard {
             entry.insert(Connection::new(generation, now_ms, socket, session, permit));
             (slot as Slot, generation)
         };
+        self.metrics.opened();
         if self.gateway.is_draining() {
             // Admitted before the drain began, and too late to be told with the others.
             self.with(key, |state, now_ms| {
@@ -327,7 +328,8 @@ impl Shard {
         let mut state = self.state.borrow_mut();
         if state.get(key).is_some() {
             self.detach(&mut state, key, Fate::Kept);
-            state.connections.remove(key.0 as usize);
+            let connection = state.connections.remove(key.0 as usize);
+            self.metrics.ended(connection.end_cause);
         }
     }
 
