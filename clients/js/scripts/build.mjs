@@ -1,5 +1,6 @@
 // build.mjs           makes dist/ and the file that the gateway serves at /client.js
-// build.mjs --check   fails when that file is not what the sources give, or too large
+// build.mjs --check   makes dist/, and fails when that file is not the same
+// build.mjs --dist    makes dist/ alone
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -33,8 +34,9 @@ if (size > LIMIT) {
   console.error('the client is too large')
   process.exitCode = 1
 }
-if (!process.argv.includes('--check')) copyFileSync(built, served)
-else if (!content.equals(readFileSync(served))) {
+const [mode] = process.argv.slice(2)
+if (mode === undefined) copyFileSync(built, served)
+else if (mode === '--check' && !content.equals(readFileSync(served))) {
   console.error('public/client.js is not made from clients/js as it is: run `npm run build` there')
   process.exitCode = 1
 }

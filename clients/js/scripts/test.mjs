@@ -1,5 +1,5 @@
-// Runs the tests, or those whose file has one of the arguments in its name. They use dist/, which
-// `npm run build` makes, and the gateway's release build, or the program in MICRO_SOCKET_BIN.
+// Runs the tests, or those whose file has one of the arguments in its name. They use dist/ and the
+// gateway's release build, or the program in MICRO_SOCKET_BIN.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -3,6 +3,8 @@ import type { WebSocketClass, WebSocketLike } from './types.js'
 
 /** How long opening the WebSocket, and then `setup`, may take. Times are in milliseconds. */
 const SETUP_TIMEOUT = 10_000
+/** How long the close event may stay away after an error. */
+const ERROR_TIMEOUT = 100
 /** How long the peer may take to answer a close. */
 const CLOSE_TIMEOUT = 5_000
 /** After this long without a frame a `ping` asks whether the gateway is still there. */
@@ -35,7 +37,8 @@ export class Link {
       this.#heard = true
       events.text(event.data)
     }
-    socket.onerror = () => {} // says nothing; the close event after it says what there is
+    // It says nothing; the close event after it says what there is, where there is one.
+    socket.onerror = () => this.#within(ERROR_TIMEOUT, 'the connection failed')
     socket.onclose = (event) => this.#end(event.code, event.reason, event.wasClean)
   }
 
@@ -78,6 +81,7 @@ export class Link {
     const socket = this.#socket
     clearTimeout(this.#timer)
     socket.onopen = socket.onmessage = socket.onclose = null
+    socket.onerror = () => {} // an error that nobody hears would be thrown
     drop?.()
     this.#events.closed(code, reason, wasClean)
   }

@@ -200,6 +200,18 @@ test('opening, setup and closing have their time', async (t) => {
   assert.equal(rig.fakes.length, 3)
 })
 
+test('an error without a close event is an end too', async (t) => {
+  const rig = new Rig(t)
+  rig.fake.onerror?.()
+  rig.closed(1006)
+  rig.tick(50)
+  rig.fake.onerror?.()
+  rig.tick(99)
+  assert.deepEqual(rig.took(), ['close 1006 50'], 'the close event comes first')
+  rig.tick(1)
+  assert.deepEqual(rig.took(), ['close 1006 100'])
+})
+
 test('a gateway that cannot set up a socket now is left and asked again', async (t) => {
   const rig = await Rig.ready(t)
   await rig.reopen()
