@@ -93,6 +93,7 @@ test('a refused topic and a refused publish say why', TIMEOUT, async (t) => {
   const refused = await next(socket, 'error')
   assert.ok(refused instanceof SubSocketError)
   assert.deepEqual([refused.code, refused.topic, refused.retryable], ['ACL_DENIED', 'theirs', false])
+  socket.on('error', () => {})
   await socket.ready
   await assert.rejects(socket.subscribe('others'), { code: 'ACL_DENIED', topic: 'others', name: 'SubSocketError' })
   await assert.rejects(socket.publish('theirs', 1, { messageId: 'm' }), { code: 'ACL_DENIED', topic: 'theirs', messageId: 'm' })
