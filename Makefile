@@ -43,16 +43,19 @@ test:
 	@.ci/step lint-gateway cargo clippy --locked --features ssr --all-targets -- -D warnings
 	@.ci/step lint-client cargo clippy --locked --features client --lib -- -D warnings
 	@.ci/step lint-page cargo clippy --locked --features hydrate --lib --target wasm32-unknown-unknown -- -D warnings
+	@$(MAKE) --no-print-directory clients/js/node_modules/.complete
+	@cd clients/js && ../../.ci/step client-js npm run check
 	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
 	@$(MAKE) --no-print-directory build
 	@.ci/step page-weight .ci/page-weight
 	@.ci/step chromium .ci/tools chromium
 	@$(MAKE) --no-print-directory end2end/node_modules/.complete
 	@cd end2end && ../.ci/step playwright node_modules/.bin/playwright test
+	@cd clients/js && ../../.ci/step client-js-tests npm test
 	@.ci/step --total
 
 clean:
-	rm -rf target end2end/node_modules end2end/test-results
+	rm -rf target end2end/node_modules end2end/test-results $(addprefix clients/js/,node_modules build dist)
 
 tools:
 	@$(call step,tools) .ci/tools rust $(PAGE_TOOLS)
@@ -63,8 +66,8 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 	@$(call step,release-build) cargo leptos build --release --precompress
 	@touch $@
 
-end2end/node_modules/.complete: end2end/package-lock.json
-	@cd end2end && $(call step,npm) npm ci --ignore-scripts --no-audit --no-fund
+%/node_modules/.complete: %/package-lock.json
+	@cd $* && $(call step,npm) npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 no-binary:

@@ -5,6 +5,7 @@ for (const [path, type] of [
   ['/pkg/micro-socket.js', 'text/javascript'],
   ['/pkg/micro-socket.wasm', 'application/wasm'],
   ['/pkg/micro-socket.css', 'text/css'],
+  ['/client.js', 'text/javascript'],
   ['/scalar/standalone.js', 'text/javascript'],
   ['/scalar/LICENSE.txt', 'text/plain'],
 ]) {

@@ -6,7 +6,7 @@ test.describe('without JavaScript', () => {
 
   test('the reference is all there', async ({ page }) => {
     await page.goto('/docs')
-    for (const name of ['Endpoints', 'Messages', 'Errors', 'Close codes', 'Settings']) {
+    for (const name of ['In a web page', 'Endpoints', 'Messages', 'Errors', 'Close codes', 'Settings']) {
       await expect(page.getByRole('heading', { name, exact: true })).toBeVisible()
     }
     for (const text of ['/ws/sub/{topic}', '"type":"setup"', 'ACL_DENIED', 'session taken over', 'MICRO_SOCKET_ADDR']) {

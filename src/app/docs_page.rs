@@ -5,8 +5,9 @@ use leptos::prelude::*;
 use super::App;
 use super::components::Reference;
 
-const CHAPTERS: [(&str, &str); 6] = [
+const CHAPTERS: [(&str, &str); 7] = [
     ("playground", "Playground"),
+    ("web-page", "In a web page"),
     ("endpoints", "Endpoints"),
     ("messages", "Messages"),
     ("errors", "Errors"),

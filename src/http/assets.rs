@@ -37,6 +37,10 @@ static TABLE: LazyLock<HashMap<&str, Asset>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The JavaScript client, made from `clients/js`: a public script, which pages of any origin may
+/// import.
+const CLIENT: &str = "/client.js";
+
 /// A file of the page.
 #[derive(Debug, Clone)]
 pub struct Asset {
@@ -116,7 +120,11 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
         _ => None,
     };
     match found {
-        Some(asset) => answer(&method, &headers, asset),
+        Some(asset) => {
+            let mut response = answer(&method, &headers, asset);
+            share(uri.path(), &mut response);
+            response
+        }
         None => not_found(&method, &uri),
     }
 }
@@ -168,6 +176,15 @@ fn not_found(method: &Method, uri: &Uri) -> Response {
     );
     let body = json!({ "error": { "code": ErrorCode::BadRequest.as_str(), "message": message } });
     (StatusCode::NOT_FOUND, Json(body)).into_response()
+}
+
+/// Lets pages of any origin import the client.
+fn share(path: &str, response: &mut Response) {
+    if path == CLIENT {
+        let any = HeaderValue::from_static("*");
+        let out = response.headers_mut();
+        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    }
 }
 
 /// All values of a comma-separated header.
@@ -294,6 +311,16 @@ mod tests {
             answer(&Method::GET, &other, asset()).status(),
             StatusCode::OK
         );
+    }
+
+    #[tokio::test]
+    async fn only_the_client_is_for_pages_of_any_origin() {
+        for (path, allowed) in [(CLIENT, true), ("/robots.txt", false)] {
+            let mut response = answer(&Method::GET, &HeaderMap::new(), asset());
+            share(path, &mut response);
+            let header = header::ACCESS_CONTROL_ALLOW_ORIGIN;
+            assert_eq!(response.headers().contains_key(header), allowed, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -72,6 +72,16 @@ fn the_readmes_tables_are_those_of_the_catalogue() {
 }
 
 #[test]
+fn the_lines_for_a_web_page_are_those_of_docs() {
+    let lines = include_str!("../app/components/web_page.html");
+    for path in ["README.md", "clients/js/README.md"] {
+        let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+        let readme = std::fs::read_to_string(&path).unwrap();
+        assert!(readme.contains(&format!("```html\n{lines}```")), "{path}");
+    }
+}
+
+#[test]
 fn every_file_it_names_is_there() {
     let readme = std::fs::read_to_string(README).unwrap();
     for link in readme.split("](").skip(1) {

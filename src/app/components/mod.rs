@@ -8,6 +8,7 @@ mod frame_log;
 mod http_corner;
 mod log_row;
 mod reference;
+mod web_page;
 
 use leptos::prelude::*;
 

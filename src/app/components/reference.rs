@@ -1,7 +1,9 @@
-//! The reference: plain HTML from the protocol's catalogue, readable without script.
+//! The reference: plain HTML from the protocol's catalogue, readable without script. The lines for a web
+//! page come first.
 
 use leptos::prelude::*;
 
+use super::web_page::WebPage;
 use crate::protocol::reference::{
     Direction, ENDPOINTS, FRAMES, FieldDoc, FrameDoc, SETTINGS, SettingDoc,
 };
@@ -12,6 +14,7 @@ use crate::protocol::{CloseCode, ErrorCode};
 pub fn Reference() -> impl IntoView {
     view! {
         <div class="reference">
+            <WebPage />
             <Endpoints />
             <Messages />
             <Errors />

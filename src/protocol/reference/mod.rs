@@ -103,6 +103,11 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     },
     EndpointDoc {
         method: "GET",
+        path: "/client.js",
+        summary: "The JavaScript client: one module, for pages of any origin.",
+    },
+    EndpointDoc {
+        method: "GET",
         path: "/openapi",
         summary: "The HTTP API as an interactive page.",
     },

@@ -1,0 +1,97 @@
+// Loops over messages: bounded, without loss, on the real gateway.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Gateway, TIMEOUT, Wire, byTopics, reader, until } from './harness.js'
+
+test('a loop that lags holds no more than its buffer and misses nothing', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t)
+  const socket = byTopics<number>(t, gateway.url, ['t'], 'ann', { bufferSize: 10 })
+  socket.on('gap', (gap) => assert.fail(JSON.stringify(gap)))
+  await socket.ready
+  const acks = Array.from({ length: 100 }, (_, n) => socket.publish('t', n + 1))
+  await Promise.all(acks)
+  await until(async () => (await gateway.stats()).subscriptions === 0)
+  assert.equal(socket.position('t')?.seqNo, 10, 'the eleventh was not taken')
+  const hear = reader(socket)
+  for (let n = 1; n <= 100; n++) assert.equal((await hear()).data, n)
+  await until(async () => (await gateway.stats()).subscriptions === 1)
+  await socket.publish('t', 101)
+  assert.equal((await hear()).data, 101)
+})
+
+test('a body that publishes does not stop a loop that lags', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t)
+  const socket = byTopics<number>(t, gateway.url, ['in'], 'ann', { bufferSize: 2 })
+  await socket.ready
+  for (let n = 1; n <= 30; n++) await gateway.publish('in', n)
+  let expected = 0
+  for await (const { data } of socket) {
+    assert.equal(data, ++expected)
+    await socket.publish('out', data)
+    if (data === 30) break
+  }
+  assert.equal((await gateway.stats()).published, 60)
+})
+
+test('cuts while topics are paused cost no message', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t)
+  const wire = await Wire.to(t, gateway)
+  const socket = byTopics<number>(t, wire.url, ['t', 'u'], 'ann', { bufferSize: 4 })
+  socket.on('gap', (gap) => assert.fail(JSON.stringify(gap)))
+  await socket.ready
+  for (let n = 1; n <= 60; n++) for (const topic of ['t', 'u']) await gateway.publish(topic, n)
+  const hear = reader(socket)
+  const got: Record<string, number[]> = { t: [], u: [] }
+  for (let n = 1; n <= 120; n++) {
+    if (n % 20 === 0) wire.cut()
+    const { topic, data } = await hear()
+    got[topic]!.push(data)
+  }
+  const all = Array.from({ length: 60 }, (_, n) => n + 1)
+  assert.deepEqual(got, { t: all, u: all })
+})
+
+test('with qos 1 the gateway holds back until the loop took what came', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t, '--history-size', '5000')
+  const socket = byTopics<number>(t, gateway.url, ['t'], 'ann', { qos: 1, bufferSize: 5000 })
+  socket.on('gap', (gap) => assert.fail(JSON.stringify(gap)))
+  await socket.ready
+  for (let sent = 0; sent < 3000; sent += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, n) => socket.publish('t', sent + n + 1)))
+  }
+  assert.equal(socket.position('t')?.seqNo, 1000)
+  const hear = reader(socket)
+  for (let n = 1; n <= 3000; n++) assert.equal((await hear()).data, n)
+})
+
+test('several loops get the same; one that breaks off holds nothing up', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t)
+  const socket = byTopics<number>(t, gateway.url, ['t'], 'ann', { bufferSize: 5 })
+  await socket.ready
+  const fast = reader(socket)
+  const slow = socket[Symbol.asyncIterator]()
+  const heard: number[] = []
+  socket.on('message', ({ data }) => heard.push(data))
+  const first = [fast(), slow.next()]
+  for (let n = 1; n <= 20; n++) await socket.publish('t', n)
+  await Promise.all(first)
+  assert.deepEqual([socket.position('t')?.seqNo, heard], [6, [1, 2, 3, 4, 5, 6]], 'the slow one holds five')
+  for (let n = 2; n <= 6; n++) assert.equal((await fast()).data, n)
+  assert.equal((await slow.next()).value?.data, 2)
+  await slow.return()
+  for (let n = 7; n <= 20; n++) assert.equal((await fast()).data, n)
+  await until(() => heard.length === 20)
+})
+
+test('the first listener gets what came before it', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t)
+  const socket = byTopics<number>(t, gateway.url, ['t'])
+  await Promise.all([1, 2, 3].map((n) => socket.publish('t', n)))
+  await until(() => socket.position('t')?.seqNo === 3)
+  const got: number[] = []
+  socket.on('message', ({ data }) => got.push(data))
+  socket.on('message', ({ data }) => got.push(-data))
+  await socket.publish('t', 4)
+  await until(() => got.length === 8)
+  assert.deepEqual(got, [1, -1, 2, -2, 3, -3, 4, -4])
+})
