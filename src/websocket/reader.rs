@@ -130,16 +130,14 @@ impl Reader {
     ) -> Result<ControlFlow<()>, Fault> {
         Ok(match header.opcode {
             OpCode::Text if header.fin => on(Incoming::Text(text(payload)?)),
-            OpCode::Text => {
-                self.fragments = Some(payload.to_vec());
-                ControlFlow::Continue(())
-            }
-            OpCode::Continuation => {
+            OpCode::Text | OpCode::Continuation => {
                 let mut message = self.fragments.take().unwrap_or_default();
+                let checked = last_character(&message);
                 message.extend_from_slice(payload);
                 if header.fin {
                     on(Incoming::Text(text(&message)?))
                 } else {
+                    beginning_of_text(&message[checked..])?;
                     self.fragments = Some(message);
                     ControlFlow::Continue(())
                 }
@@ -154,6 +152,20 @@ impl Reader {
 
 fn text(payload: &[u8]) -> Result<&str, Fault> {
     simdutf8::basic::from_utf8(payload).map_err(|_| Fault::Utf8)
+}
+
+/// Checks text that goes on in the next fragment: what no continuation can mend is refused at once.
+fn beginning_of_text(payload: &[u8]) -> Result<(), Fault> {
+    match simdutf8::compat::from_utf8(payload) {
+        Err(error) if error.error_len().is_some() => Err(Fault::Utf8),
+        _ => Ok(()),
+    }
+}
+
+/// Where the last character of text that may be cut in it begins.
+fn last_character(text: &[u8]) -> usize {
+    let is_first = |byte: &u8| byte & 0xc0 != 0x80;
+    text.iter().rposition(is_first).unwrap_or(0)
 }
 
 /// The code of a close frame (RFC 6455 sections 5.5.1 and 7.4).
@@ -246,6 +258,29 @@ mod tests {
             Err(Fault::Protocol(_))
         ));
         assert_eq!(read(vec![frame(true, text, &[0xff])], 9), Err(Fault::Utf8));
+    }
+
+    #[test]
+    fn text_is_checked_with_every_fragment() {
+        let text = |payload| frame(false, Op::Data(Data::Text), payload);
+        let go_on = |payload| frame(false, Op::Data(Data::Continue), payload);
+        // A character may be cut anywhere.
+        let cut = vec![
+            text(b"a\xf0"),
+            go_on(b"\x9f"),
+            go_on(b"\x98"),
+            go_on(b"\x80b\xc3"),
+        ];
+        assert_eq!(read(cut, 99), Ok(vec![]));
+        for bad in [
+            vec![text(b"\xff")],
+            vec![text(b"\xc3"), go_on(b"(")],
+            vec![text(b"\xf0\x9f"), go_on(b"\x98"), go_on(b"a")],
+            vec![text(b"ok"), go_on(b"\x80")],
+            vec![text(b"\xf4"), go_on(b"\x90")],
+        ] {
+            assert_eq!(read(bad, 99), Err(Fault::Utf8));
+        }
     }
 
     #[test]
