@@ -2,6 +2,7 @@
 # make watch   the same for development: rebuilds and reloads on every change
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
+# make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
 # make clean   removes what was built; the tools stay
 #
 # Needed beforehand: git, make, gcc, rustup and Node 20. The rest is installed into TOOLS.
@@ -51,6 +52,9 @@ test:
 	@cd end2end && ../.ci/step playwright node_modules/.bin/playwright test
 	@.ci/step --total
 
+conformance:
+	@.ci/autobahn
+
 clean:
 	rm -rf target end2end/node_modules end2end/test-results
 
@@ -69,4 +73,4 @@ end2end/node_modules/.complete: end2end/package-lock.json
 
 no-binary:
 
-.PHONY: help run watch build test clean tools no-binary
+.PHONY: help run watch build test conformance clean tools no-binary

@@ -71,6 +71,12 @@ impl Session {
         }
     }
 
+    /// The topic in the URL.
+    #[cfg(test)]
+    pub(crate) fn preset(&self) -> Option<&Topic> {
+        self.preset.as_ref()
+    }
+
     /// Whether `setup` is done.
     #[must_use]
     pub fn is_set_up(&self) -> bool {
