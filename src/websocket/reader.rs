@@ -305,28 +305,6 @@ mod tests {
     }
 
     proptest! {
-        /// However the network cuts the bytes, the same messages come out.
-        #[test]
-        fn cuts_change_nothing(
-            texts in prop::collection::vec(".{0,200}", 1..6),
-            cuts in prop::collection::vec(1_usize..50, 0..20),
-        ) {
-            let whole: Vec<u8> = texts
-                .iter()
-                .flat_map(|text| frame(true, Op::Data(Data::Text), text.as_bytes()))
-                .collect();
-            let mut rest = whole.as_slice();
-            let mut pieces = Vec::new();
-            for cut in cuts {
-                let (piece, after) = rest.split_at(cut.min(rest.len()));
-                pieces.push(piece.to_vec());
-                rest = after;
-            }
-            pieces.push(rest.to_vec());
-            let expected: Vec<String> = texts.iter().map(|t| format!("{:?}", Incoming::Text(t))).collect();
-            prop_assert_eq!(read(pieces, 1000).unwrap(), expected);
-        }
-
         /// No bytes make it panic or keep more than one message and one frame.
         #[test]
         fn garbage_is_survived(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20)) {
