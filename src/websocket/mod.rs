@@ -9,9 +9,6 @@ pub mod frame;
 pub mod handshake;
 pub mod reader;
 
-#[cfg(test)]
-mod differential;
-
 pub use frame::{OpCode, close_frame, control_frame, push_text, text_frame};
 pub use handshake::accept_key;
 pub use reader::{Fault, Incoming, Reader};
