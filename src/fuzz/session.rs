@@ -10,7 +10,9 @@ use crate::protocol::{
     AckStatus, Epoch, ErrorCode, MessageId, Position, Refusal, ServerMessage, Topic,
     UnrecoveredReason, check_depth, decode_client, decode_server, encode_client, encode_server,
 };
-use crate::session::{Accepted, Attached, Held, Identity, Input, Limits, Output, Resumed, Session};
+use crate::session::{
+    Accepted, Attached, Held, Identity, Input, Limits, Output, Outputs, Resumed, Session,
+};
 
 const SETUP_MS: u64 = 10_000;
 
@@ -70,7 +72,7 @@ impl Play {
 
     fn input<'a>(&mut self, line: &'a str, input: Input<'a>) {
         let mut next = Some(input);
-        let mut out = Vec::new();
+        let mut out = Outputs::new();
         while let Some(input) = next.take() {
             self.session.handle(self.now_ms, input, &mut out);
             for output in std::mem::take(&mut out) {
