@@ -2,6 +2,7 @@
 # make watch   the same for development: rebuilds and reloads on every change
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
+# make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
 # make clean   removes what was built; the tools stay
 #
 # Needed beforehand: git, make, gcc, rustup and Node 20. The rest is installed into TOOLS.
@@ -54,6 +55,9 @@ test:
 	@cd clients/js && ../../.ci/step client-js-tests npm test
 	@.ci/step --total
 
+conformance:
+	@.ci/autobahn
+
 clean:
 	rm -rf target end2end/node_modules end2end/test-results $(addprefix clients/js/,node_modules build dist)
 
@@ -72,4 +76,4 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 
 no-binary:
 
-.PHONY: help run watch build test clean tools no-binary
+.PHONY: help run watch build test conformance clean tools no-binary

@@ -17,6 +17,7 @@
 //! * [`client`]: the Rust client, native and in the browser.
 //! * [`verify`]: evidence of the seven promises from a live gateway, as a client sees it.
 //! * [`app`]: the page at `/docs`.
+//! * `fuzz`: what fuzzers feed. In no release.
 //!
 //! One `publish` frame: a shard of [`transport`] reads it, [`websocket`] unmasks it, [`protocol`]
 //! decodes it, [`session`] checks it, [`gateway`] asks the ACL, [`backbone`] numbers and encodes it
@@ -38,6 +39,8 @@ pub mod auth;
 pub mod backbone;
 #[cfg(feature = "ssr")]
 pub mod config;
+#[cfg(all(feature = "ssr", any(test, fuzzing)))]
+pub mod fuzz;
 #[cfg(feature = "ssr")]
 pub mod gateway;
 #[cfg(feature = "ssr")]

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::Principal;
 use crate::backbone::{Answer, Now, Publication, Published, Unavailable};
 use crate::protocol::message::AnyJson;
-use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic};
+use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic, check_depth};
 
 use super::AppState;
 use super::bearer::Bearer;
@@ -45,7 +45,7 @@ struct Item<'a> {
     #[serde(borrow)]
     #[schema(example = "prices")]
     topic: Cow<'a, str>,
-    /// Any JSON value; it reaches subscribers byte for byte.
+    /// Any JSON value, at most 128 levels deep; it reaches subscribers byte for byte.
     #[serde(borrow)]
     #[schema(value_type = AnyJson, example = json!({"bid": 100, "ask": 101}))]
     payload: &'a RawValue,
@@ -216,6 +216,7 @@ fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begu
         );
         return Err(Refusal::new(ErrorCode::LimitExceeded, text));
     }
+    check_depth(item.payload.get())?;
     let publication = Publication {
         user: &principal.user,
         topic: &item.topic,

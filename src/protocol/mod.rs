@@ -15,6 +15,7 @@
 
 pub mod codec;
 pub mod codes;
+mod depth;
 pub mod message;
 pub mod names;
 pub mod reference;
@@ -25,6 +26,7 @@ pub mod writing;
 pub use codec::write_server;
 pub use codec::{DecodeError, decode_client, decode_server, encode_client, encode_server};
 pub use codes::{CloseCode, ErrorCode, Reconnect};
+pub use depth::{MAX_DEPTH, check_depth};
 pub use message::{
     AckStatus, ClientMessage, ErrorFrame, MessageFrame, Publish, PublishAck, Ready, Refusal,
     Resume, ServerMessage, Setup, Subscribe, Subscribed, UnrecoveredReason,

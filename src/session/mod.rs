@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use crate::protocol::message::{ClientAck, TopicOnly};
 use crate::protocol::{
     ClientMessage, CloseCode, Epoch, ErrorCode, ErrorFrame, MessageId, NameError, Position,
-    Publish, PublishAck, Ready, Refusal, ServerMessage, Subscribed, Topic,
+    Publish, PublishAck, Ready, Refusal, ServerMessage, Subscribed, Topic, check_depth,
 };
 
 use budget::{ErrorBudget, RateBudget};
@@ -69,6 +69,12 @@ impl Session {
             errors: ErrorBudget::default(),
             rate: RateBudget::default(),
         }
+    }
+
+    /// The topic in the URL.
+    #[cfg(test)]
+    pub(crate) fn preset(&self) -> Option<&Topic> {
+        self.preset.as_ref()
     }
 
     /// Whether `setup` is done.
@@ -197,6 +203,10 @@ impl Session {
         if let Err(error) = MessageId::check(&publish.message_id) {
             let frame = ErrorFrame::new(ErrorCode::BadRequest, error.to_string());
             return self.refuse(now_ms, frame.about(publish.topic), out);
+        }
+        if let Err(refusal) = check_depth(publish.payload.get()) {
+            let frame = refusal.into_frame().about(publish.topic);
+            return self.refuse(now_ms, frame.publish(publish.message_id), out);
         }
         if !self.rate.take(now_ms, self.limits.publish_rate) {
             let text = format!("at most {} publishes a second", self.limits.publish_rate);

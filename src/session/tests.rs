@@ -132,6 +132,17 @@ fn show(output: &Output<'_>) -> String {
 }
 
 #[test]
+fn a_payload_that_nests_too_deep_is_refused_by_its_name() {
+    let mut table = Table::ready();
+    let publish = |levels: usize| {
+        let payload = "[".repeat(levels) + &"]".repeat(levels);
+        format!(r#"{{"type":"publish","topic":"t","messageId":"1","payload":{payload}}}"#)
+    };
+    assert!(table.frame(&publish(128))[0].starts_with("publish t [["));
+    assert_eq!(table.frame(&publish(129)), ["error BAD_REQUEST t"]);
+}
+
+#[test]
 fn setup_answers_each_topic_in_order_the_urls_first_then_ready() {
     let mut table = Table::new(Some("prices"));
     assert_eq!(

@@ -132,3 +132,38 @@ async fn origins() {
         101
     );
 }
+
+#[tokio::test]
+async fn levels_of_a_payload() {
+    let gateway = TestGateway::start().await;
+    let mut socket = gateway.user("ann", &["t"]).await;
+    let payload = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    for (levels, taken) in [(128, true), (129, false), (30_000, false)] {
+        let payload = payload(levels);
+        socket
+            .send_text(&format!(
+                r#"{{"type":"publish","topic":"t","messageId":"s{levels}","payload":{payload}}}"#
+            ))
+            .await;
+        let delivered = format!(r#""data":{payload}}}"#);
+        if taken {
+            assert_eq!(socket.expect("ack").await["status"], "ok");
+            assert!(socket.next_text().await.ends_with(&delivered));
+        } else {
+            let error = socket.expect_error("BAD_REQUEST").await;
+            assert_eq!(error["messageId"], format!("s{levels}"));
+            assert!(error["message"].as_str().unwrap().contains("128 levels"));
+        }
+        let body = format!(r#"{{"topic":"t","messageId":"h{levels}","payload":{payload}}}"#);
+        let answer = Request::publish("ann", body).send(gateway.addr).await;
+        if taken {
+            assert_eq!(answer.status, 200);
+            assert!(socket.next_text().await.ends_with(&delivered));
+        } else {
+            let message = answer.expect_error(400, "BAD_REQUEST");
+            assert!(message.contains("128 levels"), "{message}");
+        }
+    }
+    // Brackets in a string are none.
+    socket.publish("t", "1", json!("[".repeat(1000))).await;
+}

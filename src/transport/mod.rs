@@ -35,6 +35,9 @@ pub mod tls;
 mod turn;
 mod window;
 
+#[cfg(test)]
+mod conformance;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -20,6 +20,8 @@ use crate::hub::{Arrival, Inbox, ShardId, Slot, Topics};
 use crate::metrics::ShardMetrics;
 use crate::protocol::{CloseCode, Topic};
 use crate::session::{Input, Session};
+#[cfg(test)]
+use crate::websocket::push_text;
 use crate::websocket::{Fault, Incoming, OpCode, control_frame};
 
 use super::connection::{Batch, Connection, Key, Link};
@@ -281,6 +283,12 @@ impl Shard {
         match incoming {
             Incoming::Close(code) => connection.peer_closes(now_ms, code),
             _ if !connection.is_open() => {}
+            #[cfg(test)]
+            Incoming::Text(text) if super::conformance::echoes(connection) => {
+                push_text(&mut connection.out, |out| {
+                    out.extend_from_slice(text.as_bytes());
+                });
+            }
             Incoming::Text(text) => {
                 let frame = crate::protocol::decode_client(text);
                 self.handle(state, key, now_ms, Input::Frame(frame));

@@ -14,6 +14,8 @@
 
 mod files;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod queue;
 mod recovery;
 mod segment;

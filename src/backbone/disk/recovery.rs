@@ -48,6 +48,11 @@ pub(super) fn scan(
             Some(bytes) => bytes,
             None => segment.read()?,
         };
+        if i > 0 && !follows(indices[i - 1], index) {
+            found.damage = Some(format!("the segment before {index} is missing"));
+            found.behind.push(segment);
+            break;
+        }
         let Some(header) = Header::decode(&bytes, index) else {
             // One that was just being made holds nothing.
             if i + 1 < indices.len() || bytes.len() > HEADER {
@@ -56,17 +61,14 @@ pub(super) fn scan(
             found.behind.push(segment);
             break;
         };
-        let follows = i == 0 || indices[i - 1] + 1 == index;
-        if !follows {
-            found.damage = Some(format!("the segment before {index} is missing"));
-            found.behind.push(segment);
-            break;
-        }
         found.highest = found.highest.max(header.floor);
         let mut end = None;
         if let Some(&next_index) = indices.get(i + 1) {
             let next_bytes = Segment::open(dir, next_index)?.read()?;
-            end = Header::decode(&next_bytes, next_index).map(|next| next.previous_end as usize);
+            // One that does not follow says where another one ends.
+            end = Header::decode(&next_bytes, next_index)
+                .filter(|_| follows(index, next_index))
+                .map(|next| next.previous_end as usize);
             ahead = Some(next_bytes);
         }
         let segment = Arc::new(segment);
@@ -103,6 +105,11 @@ pub(super) fn scan(
         found.behind.push(Segment::open(dir, index)?);
     }
     Ok(found)
+}
+
+/// Whether these are the indices of two segments without another between them.
+fn follows(before: u64, index: u64) -> bool {
+    before.checked_add(1) == Some(index)
 }
 
 impl Recovered {

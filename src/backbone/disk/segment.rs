@@ -31,7 +31,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn encode(self, index: u64) -> Vec<u8> {
+    pub(super) fn encode(self, index: u64) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for number in [index, self.floor, self.previous_end] {
             out.extend_from_slice(&number.to_le_bytes());
