@@ -159,8 +159,8 @@ impl Play {
             first => {
                 let denied = (first == Some(b'd')).then(|| topic("d"));
                 return Ok(Identity {
-                    user_id: token.chars().rev().collect(),
-                    session_id: "s".to_owned(),
+                    user_id: token.chars().rev().collect::<String>().into(),
+                    session_id: 1,
                     expires_at_ms: (first == Some(b'e')).then_some(self.now_ms + 1000),
                     durability: None,
                     denied: denied.into_iter().collect(),
@@ -192,7 +192,7 @@ fn resumed(session_id: String) -> Result<Resumed, Refusal> {
         },
     };
     Ok(Resumed {
-        session_id,
+        session_id: 2,
         topics: vec![held("a"), held("d")],
     })
 }

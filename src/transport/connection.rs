@@ -9,16 +9,16 @@ use crate::auth::Principal;
 use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
 pub(super) use crate::hub::Key;
-use crate::hub::{Arrival, Backlog, Chunk, LocalTopic};
+use crate::hub::{Backlog, Chunk, LocalTopic};
 use crate::metrics::{EndCause, ShardMetrics};
 use crate::protocol::{CloseCode, SeqNo};
 use crate::session::Session;
 use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
-use super::poller::Ready;
+use super::aside::Aside;
+use super::poller::Readiness;
 use super::socket::Socket;
-use super::window::Window;
 
 /// How long a peer has to answer our close before its socket is dropped, in milliseconds.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
@@ -56,15 +56,10 @@ pub(super) struct Connection {
     pub(super) resuming: Option<Box<SessionRecord>>,
     /// The session that this connection holds.
     pub(super) session_id: Option<SessionId>,
-    /// What its qos 1 subscriptions were sent and did not acknowledge.
-    pub(super) windows: Vec<(LocalTopic, Window)>,
-    /// The first messages of what was let go of unsent.
-    lost: Vec<(LocalTopic, SeqNo)>,
+    pub(super) aside: Option<Box<Aside>>,
     /// Answers of this turn, as frames.
     pub(super) out: Vec<u8>,
-    backlog: Option<Box<Backlog>>,
-    /// Live records that wait for the replay before them.
-    held: Option<Vec<Arrival>>,
+    pub(super) backlog: Option<Box<Backlog>>,
     /// First and last of this turn's batches in the shard's list.
     pub(super) chain: Option<(u32, u32)>,
     /// Whether it is on the shard's list of sockets to write.
@@ -91,35 +86,6 @@ pub(super) struct Connection {
     /// The soonest entry in the shard's deadlines.
     pub(super) scheduled_ms: u64,
     _permit: Permit,
-}
-
-/// What the poller said about a socket, as far as it still holds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Readiness {
-    /// There may be something to read.
-    readable: bool,
-    /// What is there to read ends with the end.
-    ends: bool,
-    /// There may be room to write.
-    writable: bool,
-}
-
-impl Default for Readiness {
-    fn default() -> Self {
-        Self {
-            readable: false,
-            ends: false,
-            writable: true,
-        }
-    }
-}
-
-impl Readiness {
-    pub(super) fn add(&mut self, ready: Ready) {
-        self.readable |= ready.readable;
-        self.ends |= ready.ends;
-        self.writable |= ready.writable;
-    }
 }
 
 /// What a turn has for many connections: the frames of one topic, laid together.
@@ -155,11 +121,9 @@ impl Connection {
             was_set_up: false,
             resuming: None,
             session_id: None,
-            windows: Vec::new(),
-            lost: Vec::new(),
+            aside: None,
             out: Vec::new(),
             backlog: None,
-            held: None,
             chain: None,
             marked: false,
             waiting: false,
@@ -241,36 +205,6 @@ impl Connection {
         !self.out.is_empty() || (self.closing == Closing::Ending && !self.is_behind())
     }
 
-    /// Keeps live records until the replay before them was sent. Too many of them end the
-    /// connection: it resumes from what it has.
-    pub(super) fn hold(&mut self, now_ms: u64, records: &[Arrival], limits: &Limits) {
-        let held = self.held.get_or_insert_default();
-        held.extend_from_slice(records);
-        if held.iter().map(|record| record.frame.len()).sum::<usize>() > limits.send_queue_bytes {
-            self.held = None;
-            self.close(now_ms, CloseCode::ContinuityLost);
-        }
-    }
-
-    /// The replay up to `head` was sent: sends what was held of that topic behind it, and returns
-    /// the number up to which the connection has everything now.
-    pub(super) fn release_held(&mut self, topic: LocalTopic, head: SeqNo) -> SeqNo {
-        let Some(mut held) = self.held.take() else {
-            return head;
-        };
-        let mut after = head;
-        for record in held.extract_if(.., |record| record.topic == topic) {
-            if record.seq_no > head {
-                self.queue_shared(topic, record.seq_no, record.frame);
-                after = record.seq_no;
-            }
-        }
-        if !held.is_empty() {
-            self.held = Some(held);
-        }
-        after
-    }
-
     /// Begins to close: our close frame goes out behind what waits.
     pub(super) fn close(&mut self, now_ms: u64, code: CloseCode) {
         if self.is_open() {
@@ -331,20 +265,6 @@ impl Connection {
         });
     }
 
-    /// The first messages, by topic, that were handed to this connection and not written whole.
-    pub(super) fn unsent(&self) -> impl Iterator<Item = (LocalTopic, SeqNo)> {
-        let waiting = self.backlog.iter().flat_map(|backlog| backlog.unsent());
-        self.lost.iter().copied().chain(waiting)
-    }
-
-    /// The window of a qos 1 subscription.
-    pub(super) fn window(&mut self, topic: LocalTopic) -> Option<&mut Window> {
-        let mut windows = self.windows.iter_mut();
-        windows
-            .find(|(local, _)| *local == topic)
-            .map(|(_, window)| window)
-    }
-
     pub(super) fn is_ended(&self) -> bool {
         self.closing == Closing::Ended
     }
@@ -374,7 +294,7 @@ impl Connection {
     /// The peer is too slow: everything that waits is let go, and it is told so.
     pub(super) fn give_up(&mut self, now_ms: u64, why: EndCause) {
         if let Some(backlog) = &mut self.backlog {
-            self.lost.extend(backlog.unsent());
+            self.aside.get_or_insert_default().lose(backlog.unsent());
             backlog.cut();
         }
         if self.is_open() {

@@ -185,7 +185,7 @@ fn published<'a>(
 
 fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
     // Nothing follows a close, also where the answer to a publish comes after it.
-    let Some(connection) = state.connections.get_mut(key.0 as usize) else {
+    let Some(connection) = state.connections.get_mut(key.0) else {
         return;
     };
     if connection.generation == key.1 && connection.is_open() {

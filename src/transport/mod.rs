@@ -15,10 +15,13 @@
 //! * `turn`, `flush`: what came is handed out, and each socket written once.
 //! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
 //! * `connection`: one socket, its session and what waits for it.
+//! * `aside`: what few connections have.
+//! * `slots`: connections by their numbers. Pure.
 //! * `deadlines`: when to look at which connection. Pure.
 //!
 //! Uses: protocol, websocket, session, hub, gateway, backbone, auth, metrics.
 
+mod aside;
 mod connection;
 mod deadlines;
 mod driver;
@@ -28,6 +31,7 @@ pub mod listen;
 mod poller;
 mod sessions;
 mod shard;
+mod slots;
 mod socket;
 mod stream;
 mod subscribe;

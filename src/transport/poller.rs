@@ -53,6 +53,35 @@ impl From<&Event> for Ready {
     }
 }
 
+/// What the poller said about a socket, as far as it still holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readiness {
+    /// There may be something to read.
+    pub(super) readable: bool,
+    /// What is there to read ends with the end.
+    pub(super) ends: bool,
+    /// There may be room to write.
+    pub(super) writable: bool,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self {
+            readable: false,
+            ends: false,
+            writable: true,
+        }
+    }
+}
+
+impl Readiness {
+    pub(super) fn add(&mut self, ready: Ready) {
+        self.readable |= ready.readable;
+        self.ends |= ready.ends;
+        self.writable |= ready.writable;
+    }
+}
+
 /// The queue of events.
 pub(super) struct Poller {
     queue: AsyncFd<Queue>,

@@ -284,8 +284,7 @@ impl Shard {
             *first = seq_no.min(*first);
         }
         let acked: HashMap<LocalTopic, SeqNo> = connection
-            .windows
-            .iter()
+            .windows()
             .map(|(local, window)| (*local, window.acked()))
             .collect();
         let topics = state.topics.of(key.0).map(|member| {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Registry, Token};
-use slab::Slab;
 use tokio::sync::Notify;
 
 use crate::backbone::Now;
@@ -28,6 +27,7 @@ use super::connection::{Batch, Connection, Key, Link};
 use super::deadlines::Deadlines;
 use super::poller::Ready;
 use super::sessions::Fate;
+use super::slots::Slots;
 use super::socket::Socket;
 use super::{Limits, ShardHandle};
 
@@ -50,7 +50,7 @@ pub(super) struct Shard {
 
 /// What the shard owns.
 pub(super) struct State {
-    pub(super) connections: Slab<Connection>,
+    pub(super) connections: Slots<Connection>,
     pub(super) topics: Topics,
     pub(super) marked: Vec<Slot>,
     /// Connections that can go on at once: the poller will say nothing more about them.
@@ -92,13 +92,13 @@ impl Spare {
 impl State {
     /// The connection, if it is still the same one.
     pub(super) fn get(&mut self, (slot, generation): Key) -> Option<&mut Connection> {
-        let connection = self.connections.get_mut(slot as usize)?;
+        let connection = self.connections.get_mut(slot)?;
         (connection.generation == generation).then_some(connection)
     }
 
     /// Puts a connection on the list of sockets to write at the end of the turn.
     pub(super) fn mark(&mut self, slot: Slot) {
-        if let Some(connection) = self.connections.get_mut(slot as usize)
+        if let Some(connection) = self.connections.get_mut(slot)
             && !std::mem::replace(&mut connection.marked, true)
         {
             self.marked.push(slot);
@@ -123,7 +123,7 @@ impl Shard {
             limits,
             peers,
             state: RefCell::new(State {
-                connections: Slab::new(),
+                connections: Slots::default(),
                 topics: Topics::default(),
                 marked: Vec::new(),
                 again: Vec::new(),
@@ -158,13 +158,12 @@ impl Shard {
             let mut state = self.state.borrow_mut();
             state.generation = state.generation.wrapping_add(1);
             let generation = state.generation;
-            let entry = state.connections.vacant_entry();
-            let slot = entry.key();
-            if let Err(error) = socket.watch(&self.registry, Token(slot)) {
+            let token = Token(state.connections.next() as usize);
+            if let Err(error) = socket.watch(&self.registry, token) {
                 return tracing::error!(%error, "a connection cannot be watched");
             }
-            entry.insert(Connection::new(generation, now_ms, socket, session, permit));
-            (slot as Slot, generation)
+            let connection = Connection::new(generation, now_ms, socket, session, permit);
+            (state.connections.insert(connection), generation)
         };
         self.metrics.opened();
         if self.gateway.is_draining() {
@@ -180,7 +179,7 @@ impl Shard {
     pub(super) fn attend(self: &Rc<Self>, ready: Ready, scratch: &mut [u8]) {
         let key = {
             let mut state = self.state.borrow_mut();
-            let Some(connection) = state.connections.get_mut(ready.slot as usize) else {
+            let Some(connection) = state.connections.get_mut(ready.slot) else {
                 return;
             };
             connection.readiness.add(ready);
@@ -336,8 +335,9 @@ impl Shard {
         let mut state = self.state.borrow_mut();
         if state.get(key).is_some() {
             self.detach(&mut state, key, Fate::Kept);
-            let connection = state.connections.remove(key.0 as usize);
-            self.metrics.ended(connection.end_cause);
+            if let Some(connection) = state.connections.remove(key.0) {
+                self.metrics.ended(connection.end_cause);
+            }
         }
     }
 
@@ -420,9 +420,7 @@ impl Shard {
     pub(super) fn keys_where(&self, holds: impl Fn(&Connection) -> bool) -> Vec<Key> {
         let state = self.state.borrow();
         let connections = state.connections.iter().filter(|(_, c)| holds(c));
-        connections
-            .map(|(slot, c)| (slot as Slot, c.generation))
-            .collect()
+        connections.map(|(slot, c)| (slot, c.generation)).collect()
     }
 
     /// Borrows the state for an act on a connection that is still there.

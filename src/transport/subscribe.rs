@@ -71,11 +71,8 @@ impl Shard {
         if how != Joined::Already || after.is_some() || changed {
             // What was live until now must not overtake the replay or come twice.
             state.topics.take_care(key.0, local, guarded);
-            let windows = &mut state.get(key)?.windows;
-            windows.retain(|(other, _)| *other != local);
-            if guarded {
-                windows.push((local, Window::new(0)));
-            }
+            let window = guarded.then(|| Window::new(0));
+            state.get(key)?.set_window(local, window);
         }
         let asking = Asking {
             topic: topic.clone(),
@@ -170,7 +167,7 @@ impl Shard {
             self.gateway.hub().leave(&topic, self.id, local);
         }
         if let (Some(connection), Some(local)) = (state.get(key), local) {
-            connection.windows.retain(|(other, _)| *other != local);
+            connection.set_window(local, None);
         }
         self.metrics.set_subscriptions(state.topics.subscriptions());
     }

@@ -55,7 +55,7 @@ impl Shard {
     }
 
     fn goes_on(&self, slot: Slot) -> Ready {
-        if let Some(connection) = self.state.borrow_mut().connections.get_mut(slot as usize) {
+        if let Some(connection) = self.state.borrow_mut().connections.get_mut(slot) {
             connection.goes_on = false;
         }
         Ready::nothing_new(slot)
@@ -95,7 +95,7 @@ impl Shard {
         };
         let mut troubled = Vec::new();
         for slot in state.marked.drain(..) {
-            let Some(connection) = state.connections.get_mut(slot as usize) else {
+            let Some(connection) = state.connections.get_mut(slot) else {
                 continue;
             };
             connection.marked = false;
@@ -134,7 +134,7 @@ impl Shard {
         careful: Careful,
         records: &[Arrival],
     ) {
-        let Some(connection) = state.connections.get_mut(careful.slot as usize) else {
+        let Some(connection) = state.connections.get_mut(careful.slot) else {
             return;
         };
         let Some(after) = careful.after else {
@@ -191,7 +191,7 @@ fn push_batch(state: &mut State, records: &[Arrival]) -> u32 {
 /// Appends a batch to what a connection gets this turn.
 fn chain(state: &mut State, slot: Slot, batch: u32) {
     let at = state.links.len() as u32;
-    let Some(connection) = state.connections.get_mut(slot as usize) else {
+    let Some(connection) = state.connections.get_mut(slot) else {
         return;
     };
     if !connection.is_open() {
