@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Outcome;
 use crate::wire::{self, CLOSE, PING, PONG};
@@ -15,6 +16,11 @@ use crate::wire::{self, CLOSE, PING, PONG};
 const BUFFER: usize = 1 << 20;
 /// Connections that are being opened at once.
 const OPENING: usize = 128;
+/// Each of the load's addresses uses this many ports, below those that the kernel gives out.
+const PORTS: usize = 5_000;
+const FIRST_PORT: u16 = 20_000;
+/// `EINPROGRESS`: what a connect that does not wait says.
+const IN_PROGRESS: i32 = 115;
 /// How long nothing may happen while something is awaited.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -112,7 +118,7 @@ impl Swarm {
     }
 
     fn connect(&mut self, addr: SocketAddr) -> Outcome<()> {
-        let mut stream = TcpStream::connect(addr)?;
+        let mut stream = connect(self.len(), addr)?;
         let token = Token(self.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, token, interest)?;
@@ -270,6 +276,22 @@ impl Connection {
         }
         Ok(at)
     }
+}
+
+/// Begins to connect from an address and port of its own: to look for a free one takes the kernel
+/// longer than all the rest once some ten thousand are taken.
+fn connect(id: usize, addr: SocketAddr) -> Outcome<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    let host = Ipv4Addr::new(127, 0, 1, 1 + (id / PORTS) as u8);
+    let port = FIRST_PORT + (id % PORTS) as u16;
+    socket.bind(&SocketAddr::from((host, port)).into())?;
+    match socket.connect(&addr.into()) {
+        Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => return Err(error.into()),
+        _ => {}
+    }
+    Ok(TcpStream::from_std(socket.into()))
 }
 
 fn close_text(payload: &[u8]) -> String {
