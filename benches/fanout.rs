@@ -51,14 +51,8 @@ enum Load {
 }
 
 /// Measures a plan on a fresh process of a peer.
-pub fn measure(
-    peer: &Peer,
-    cores: Option<&str>,
-    plan: Plan,
-    beside: Beside,
-    times: Times,
-) -> Outcome<Measured> {
-    let server = peer.start(cores)?;
+pub fn measure(peer: &Peer, plan: Plan, beside: Beside, times: Times) -> Outcome<Measured> {
+    let server = peer.start()?;
     let mut swarm = Swarm::new()?;
     let mut load = if peer.kind == Kind::Nats {
         Load::Nats(Ingest::open(plan, &mut swarm, server.addr)?)

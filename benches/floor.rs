@@ -52,7 +52,8 @@ pub fn serve(port: u16, most: usize) -> Outcome<()> {
     let mut events = Events::with_capacity(4096);
     let mut buffer = vec![0; 1 << 20];
     let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut ack = Vec::new();
     let id = format!("m{}", text::FIRST);
     let answer = format!(r#"{{"type":"ack","messageId":"{id}","status":"ok"}}"#);
@@ -100,7 +101,8 @@ impl Floor {
             stream.set_nodelay(true)?;
             let place = self.sockets.vacant_entry();
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut stream, Token(place.key()), interest)?;
+            poll.registry()
+                .register(&mut stream, Token(place.key()), interest)?;
             place.insert(Socket {
                 stream,
                 is_open: false,
@@ -204,7 +206,10 @@ impl Floor {
         }
         topic.seq += 1;
         let (data, frame) = (&payload[DATA..payload.len() - 1], &mut topic.frame);
-        wire::patch(&mut frame[topic.seq_at..topic.seq_at + text::WIDTH], topic.seq);
+        wire::patch(
+            &mut frame[topic.seq_at..topic.seq_at + text::WIDTH],
+            topic.seq,
+        );
         frame[topic.id_at..topic.id_at + text::WIDTH].copy_from_slice(message_id);
         frame[topic.data_at..topic.data_at + data.len()].copy_from_slice(data);
         topic.waiting.extend_from_slice(frame);

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::peer::Peer;
-use crate::process;
 use crate::fanout::Beside;
+use crate::peer::{Peer, Running};
+use crate::process;
 use crate::swarm::{Greeting, Handler, Swarm};
 use crate::text::{self, Kind};
 use crate::wire;
@@ -19,8 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Waiting {
     /// Bytes of the server's memory for each connection or subscription.
     pub bytes: f64,
-    /// Connections set up per second, or seconds for all subscriptions.
-    pub speed: f64,
+    /// The server's processor time for each, in microseconds.
+    pub cpu: f64,
+    /// How many there were.
+    pub count: f64,
+    /// In how many seconds they came.
+    pub seconds: f64,
     /// The share of the time in which the load generator had nothing to do.
     pub idle: f64,
 }
@@ -61,27 +65,56 @@ impl Greeting for Bare {
 }
 
 /// Opens `low`, then `high` connections with one subscription each and compares the memory.
-pub fn connections(peer: &Peer, cores: Option<&str>, low: usize, high: usize) -> Outcome<Waiting> {
-    let server = peer.start(cores)?;
+pub fn connections(peer: &Peer, low: usize, high: usize) -> Outcome<Waiting> {
+    let server = peer.start()?;
     let mut swarm = Swarm::new()?;
     let greeting = Alone {
         first_topic: 0,
         same: true,
     };
     swarm.open(server.addr, low, &greeting)?;
-    let before = settled(server.pid())?;
-    let began = Instant::now();
+    compare(&server, &mut swarm, high - low, |swarm| {
+        swarm.open(server.addr, high - low, &greeting)
+    })
+}
+
+/// Subscribes `topics` topics on each of `count` connections and compares the memory.
+pub fn subscriptions(peer: &Peer, count: usize, topics: usize) -> Outcome<Waiting> {
+    let server = peer.start()?;
+    let mut swarm = Swarm::new()?;
+    swarm.open(server.addr, count, &Bare)?;
+    let mut frames = Vec::new();
+    for topic in 0..topics {
+        let frame = text::subscribe(&text::topic(topic));
+        wire::masked(&mut frames, wire::TEXT, frame.as_bytes());
+    }
+    compare(&server, &mut swarm, count * topics, |swarm| {
+        subscribe(swarm, 0..count, topics, |_, out| {
+            out.extend_from_slice(&frames);
+        })
+    })
+}
+
+/// What `act`, which does something `count` times, costs the server.
+fn compare(
+    server: &Running,
+    swarm: &mut Swarm,
+    count: usize,
+    act: impl FnOnce(&mut Swarm) -> Outcome<()>,
+) -> Outcome<Waiting> {
+    let count = count as f64;
+    let memory = settled(server.pid())?;
+    let (cpu, began) = (process::cpu(server.pid())?, Instant::now());
     swarm.idle = Duration::ZERO;
-    swarm.open(server.addr, high - low, &greeting)?;
-    let elapsed = began.elapsed().as_secs_f64();
-    let count = (high - low) as f64;
-    let idle = swarm.idle.as_secs_f64() / elapsed;
-    let bytes = (settled(server.pid())? - before) / count;
-    drop(server);
+    act(swarm)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let cpu = process::cpu(server.pid())? - cpu;
     Ok(Waiting {
-        bytes,
-        speed: count / elapsed,
-        idle,
+        bytes: (settled(server.pid())? - memory) / count,
+        cpu: cpu.as_secs_f64() * 1e6 / count,
+        count,
+        seconds,
+        idle: swarm.idle.as_secs_f64() / seconds,
     })
 }
 
@@ -97,38 +130,6 @@ fn settled(pid: u32) -> Outcome<f64> {
         last = now;
     }
     Ok(last)
-}
-
-/// Subscribes `topics` topics on each of `count` connections and compares the memory.
-pub fn subscriptions(
-    peer: &Peer,
-    cores: Option<&str>,
-    count: usize,
-    topics: usize,
-) -> Outcome<Waiting> {
-    let server = peer.start(cores)?;
-    let mut swarm = Swarm::new()?;
-    swarm.open(server.addr, count, &Bare)?;
-    let before = settled(server.pid())?;
-    let mut frames = Vec::new();
-    for topic in 0..topics {
-        let frame = text::subscribe(&text::topic(topic));
-        wire::masked(&mut frames, wire::TEXT, frame.as_bytes());
-    }
-    let began = Instant::now();
-    swarm.idle = Duration::ZERO;
-    subscribe(&mut swarm, 0..count, topics, |_, out| {
-        out.extend_from_slice(&frames);
-    })?;
-    let elapsed = began.elapsed().as_secs_f64();
-    let idle = swarm.idle.as_secs_f64() / elapsed;
-    let bytes = (settled(server.pid())? - before) / (count * topics) as f64;
-    drop(server);
-    Ok(Waiting {
-        bytes,
-        speed: elapsed,
-        idle,
-    })
 }
 
 /// Opens what waits beside a plan whose topics come first.

@@ -7,7 +7,9 @@ pub fn describe() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let value = line.unwrap_or_default().trim_start_matches([' ', '\t', ':']);
+        let value = line
+            .unwrap_or_default()
+            .trim_start_matches([' ', '\t', ':']);
         value.trim().to_owned()
     };
     let cpu = field(&read("/proc/cpuinfo"), "model name");
@@ -15,6 +17,14 @@ pub fn describe() -> String {
     let kib: f64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease");
     let cores = read("/proc/cpuinfo").matches("processor\t").count();
-    let kernel = kernel.trim().split('-').next().unwrap_or_default().to_owned();
-    format!("{cpu}, {cores} cores, {:.0} GiB, Linux {kernel}", kib / 1024.0 / 1024.0)
+    let kernel = kernel
+        .trim()
+        .split('-')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    format!(
+        "{cpu}, {cores} cores, {:.0} GiB, Linux {kernel}",
+        kib / 1024.0 / 1024.0
+    )
 }

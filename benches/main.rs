@@ -10,10 +10,14 @@
 //! * [`peer`]: the servers. [`floor`]: the bare loop among them.
 //! * [`report`]: the tables.
 #![expect(clippy::print_stdout, reason = "the tables are the program's answer")]
-#![expect(unreachable_pub, reason = "a program: nothing leaves it, and `pub` says what a file offers")]
+#![expect(
+    unreachable_pub,
+    reason = "a program: nothing leaves it, and `pub` says what a file offers"
+)]
 
 mod fanout;
 mod floor;
+mod growth;
 mod histogram;
 mod idle;
 mod machine;
@@ -118,7 +122,11 @@ fn run(arguments: &[String], pinned: bool) -> Outcome<bool> {
             }
         }
     }
-    let names: Vec<String> = options.gateways.iter().map(|peer| peer.name.clone()).collect();
+    let names: Vec<String> = options
+        .gateways
+        .iter()
+        .map(|peer| peer.name.clone())
+        .collect();
     let text = format!(
         "{}; {}.\n{} rounds of {} s; median (least..most).\n\n{}\n{}\n{}",
         machine::describe(),

@@ -38,7 +38,6 @@ impl Greeting for Greeter {
 struct Publisher {
     /// The numbers that are under way, oldest first.
     under_way: VecDeque<u64>,
-    acked: u64,
     last_received: u64,
     template: Vec<u8>,
     place: usize,
@@ -101,7 +100,10 @@ impl Check {
                 self.message(data);
                 at += end + 1 + PAYLOAD + 2;
             } else {
-                if !rest.starts_with(b"PING") && !rest.starts_with(b"INFO") && !rest.starts_with(b"PONG") {
+                if !rest.starts_with(b"PING")
+                    && !rest.starts_with(b"INFO")
+                    && !rest.starts_with(b"PONG")
+                {
                     self.faults.wrong += 1;
                 }
                 at += end + 1;
@@ -116,7 +118,6 @@ impl Check {
         let state = &mut self.publishers[publisher];
         match state.under_way.pop_front() {
             Some(_) => {
-                state.acked += 1;
                 self.acks += 1;
                 self.free.push(publisher);
             }
@@ -165,7 +166,6 @@ impl Ingest {
         let place = find(&template, text::FIRST.to_string().as_bytes()).unwrap_or_default();
         let publishers = (0..plan.publishers).map(|_| Publisher {
             under_way: VecDeque::new(),
-            acked: 0,
             last_received: 0,
             template: template.clone(),
             place,

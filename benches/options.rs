@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Outcome;
+use crate::fanout::Times;
 use crate::peer::{Kind, Peer};
 use crate::rows::{ROWS, Row};
 
@@ -18,7 +19,8 @@ Measures the gateway beside its peers, in turn, and prints a table.
   --peers NAME,...     beside whom: limit-N, bun-native, bun-loop, nats; or none
   --rounds N           how often each peer has its turn (3)
   --seconds S          how long a turn measures (3)
-  --cores 1|2          cores of the server (1)
+  --cores 1|2|1,2      cores of the gateways; with 1,2 the gateways have a second turn on two cores
+                       where messages flow (1)
   --output FILE        writes the table there too
   --smoke              a few seconds in all, small, to see that everything works; fails if a message
                        is lost, out of order or wrong
@@ -36,8 +38,8 @@ pub struct Options {
     pub rounds: usize,
     /// How long a turn measures, in seconds.
     pub seconds: f64,
-    /// Cores of the server.
-    pub cores: usize,
+    /// Cores of the gateways.
+    pub cores: Vec<usize>,
     /// Where the table goes too.
     pub output: Option<PathBuf>,
     /// Small and quick.
@@ -55,7 +57,7 @@ impl Options {
             peers: None,
             rounds: 3,
             seconds: 3.0,
-            cores: 1,
+            cores: vec![1],
             output: None,
             smoke: false,
             pinned,
@@ -65,7 +67,7 @@ impl Options {
             if name == "--smoke" {
                 options.smoke = true;
                 options.rounds = 1;
-                options.seconds = 0.2;
+                options.seconds = 0.1;
                 options.peers = Some(vec!["limit-64".into()]);
                 continue;
             }
@@ -73,7 +75,9 @@ impl Options {
             if name == "--bench" {
                 continue;
             }
-            let value = arguments.next().ok_or_else(|| format!("{name} needs a value\n\n{HELP}"))?;
+            let value = arguments
+                .next()
+                .ok_or_else(|| format!("{name} needs a value\n\n{HELP}"))?;
             let list = || value.split(',').filter(|part| !part.is_empty());
             match name.as_str() {
                 "--rows" => options.rows = list().map(row).collect::<Outcome<_>>()?,
@@ -82,13 +86,15 @@ impl Options {
                 "--peers" => options.peers = Some(list().map(str::to_owned).collect()),
                 "--rounds" => options.rounds = value.parse()?,
                 "--seconds" => options.seconds = value.parse()?,
-                "--cores" => options.cores = value.parse()?,
+                "--cores" => options.cores = list().map(cores).collect::<Outcome<_>>()?,
                 "--output" => options.output = Some(value.into()),
                 _ => return Err(format!("{name} is unknown\n\n{HELP}").into()),
             }
         }
         if options.gateways.is_empty() {
-            options.gateways.push(gateway("target/release/micro-socket")?);
+            options
+                .gateways
+                .push(gateway("target/release/micro-socket")?);
         }
         Ok(options)
     }
@@ -99,33 +105,64 @@ impl Options {
             Some(names) => names.iter().map(String::as_str).collect(),
             None => row.peers.to_vec(),
         };
-        let mut peers = self.gateways.clone();
+        let mut peers = Vec::new();
+        for gateway in &self.gateways {
+            for (turn, cores) in (0..).zip(&self.cores) {
+                if turn == 0 || row.flows() {
+                    peers.push(Peer {
+                        name: name_on(&gateway.name, *cores),
+                        cores: self.server_cores(*cores),
+                        ..gateway.clone()
+                    });
+                }
+            }
+        }
         for name in names {
-            peers.push(Peer::named(name).ok_or_else(|| format!("{name} is no peer\n\n{HELP}"))?);
+            let peer = Peer::named(name, self.server_cores(1));
+            peers.push(peer.ok_or_else(|| format!("{name} is no peer\n\n{HELP}"))?);
         }
         peers.retain(|peer| row.fits(peer));
         Ok(peers)
     }
 
-    /// How long a turn warms up.
-    pub fn warm(&self) -> Duration {
-        Duration::from_secs_f64((self.seconds / 3.0).min(1.0))
+    /// How long a turn warms up and measures.
+    pub fn times(&self) -> Times {
+        Times {
+            warm: Duration::from_secs_f64((self.seconds / 3.0).min(1.0)),
+            measure: Duration::from_secs_f64(self.seconds),
+        }
     }
 
-    /// How long a turn measures.
-    pub fn measure(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds)
+    /// So many, or a few where it is a smoke test.
+    pub fn size(&self, full: usize) -> usize {
+        if self.smoke { full.div_ceil(100) } else { full }
     }
 
-    /// The server's cores, as `taskset` reads them.
-    pub fn server_cores(&self) -> Option<&'static str> {
-        let cores = if self.cores == 1 { "0" } else { "0,1" };
+    fn server_cores(&self, count: usize) -> Option<&'static str> {
+        let cores = if count == 1 { "0" } else { "0,1" };
         self.pinned.then_some(cores)
     }
 }
 
+/// How a gateway is called in the tables.
+pub fn name_on(name: &str, cores: usize) -> String {
+    match cores {
+        1 => name.to_owned(),
+        _ => format!("{name}, {cores} cores"),
+    }
+}
+
+fn cores(text: &str) -> Outcome<usize> {
+    match text.parse()? {
+        cores @ 1..=2 => Ok(cores),
+        _ => Err("--cores is 1, 2 or 1,2".into()),
+    }
+}
+
 fn row(name: &str) -> Outcome<Row> {
-    let known = ROWS.into_iter().find(|row| row.name.eq_ignore_ascii_case(name));
+    let known = ROWS
+        .into_iter()
+        .find(|row| row.name.eq_ignore_ascii_case(name));
     known.ok_or_else(|| format!("{name} is no row\n\n{HELP}").into())
 }
 
@@ -138,5 +175,6 @@ fn gateway(text: &str) -> Outcome<Peer> {
     Ok(Peer {
         name: name.to_owned(),
         kind: Kind::Gateway(line),
+        cores: None,
     })
 }

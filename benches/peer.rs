@@ -19,6 +19,8 @@ pub struct Peer {
     pub name: String,
     /// How it is started.
     pub kind: Kind,
+    /// Its cores, as `taskset` reads them; `None` leaves them to the system.
+    pub cores: Option<&'static str>,
 }
 
 /// How a peer is started.
@@ -44,7 +46,7 @@ pub struct Running {
 
 impl Peer {
     /// The peers beside the gateways, by name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str, cores: Option<&'static str>) -> Option<Self> {
         let kind = match name {
             "bun-native" => Kind::Bun("native"),
             "bun-loop" => Kind::Bun("loop"),
@@ -54,12 +56,15 @@ impl Peer {
         Some(Self {
             name: name.to_owned(),
             kind,
+            cores,
         })
     }
 
-    /// Starts it on these cores (as `taskset` reads them) and waits until it listens.
-    pub fn start(&self, cores: Option<&str>) -> Outcome<Running> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    /// Starts it and waits until it listens.
+    pub fn start(&self) -> Outcome<Running> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
         let mut config = None;
         let line: Vec<String> = match &self.kind {
             Kind::Gateway(line) => {
@@ -84,7 +89,9 @@ impl Peer {
                 line
             }
         };
-        let pinned = cores.map(|cores| ["taskset".to_owned(), "-c".to_owned(), cores.to_owned()]);
+        let pinned = self
+            .cores
+            .map(|cores| ["taskset".to_owned(), "-c".to_owned(), cores.to_owned()]);
         let line: Vec<String> = pinned.into_iter().flatten().chain(line).collect();
         let child = Command::new(&line[0])
             .args(&line[1..])
@@ -171,7 +178,12 @@ fn peers_folder() -> PathBuf {
 
 /// The program of npm's package, or the one that `BUN` names.
 fn bun() -> String {
-    let own = || peers_folder().join("node_modules/.bin/bun").display().to_string();
+    let own = || {
+        peers_folder()
+            .join("node_modules/.bin/bun")
+            .display()
+            .to_string()
+    };
     env::var("BUN").unwrap_or_else(|_| own())
 }
 
@@ -182,5 +194,7 @@ fn nats() -> String {
 
 fn nats_config(port: u16) -> String {
     // Its own protocol needs a port too; -1 lets it choose one.
-    format!("host: 127.0.0.1\nport: -1\nwebsocket {{ host: \"127.0.0.1\", port: {port}, no_tls: true }}\n")
+    format!(
+        "host: 127.0.0.1\nport: -1\nwebsocket {{ host: \"127.0.0.1\", port: {port}, no_tls: true }}\n"
+    )
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::growth::{BESIDE, SUBSCRIBERS};
+use crate::options::name_on;
 use crate::rows::{self, ROWS};
 use crate::traffic::Faults;
 
@@ -29,8 +31,7 @@ pub struct Results {
     lines: Vec<Line>,
     /// Peers in the order of their first value.
     peers: Vec<String>,
-    /// What went wrong in all.
-    pub faults: Faults,
+    faults: Faults,
     broken: bool,
     /// What a reader must know beside the numbers.
     pub notes: Vec<String>,
@@ -45,11 +46,17 @@ struct Line {
 impl Results {
     /// Adds a value of a round.
     pub fn add(&mut self, row: &'static str, measure: Measure, peer: &str, value: f64) {
-        eprintln!("{row}  {peer:<12} {:<28} {value:.*}", measure.name, measure.digits);
+        eprintln!(
+            "{row}  {peer:<12} {:<28} {value:.*}",
+            measure.name, measure.digits
+        );
         if !self.peers.iter().any(|known| known == peer) {
             self.peers.push(peer.to_owned());
         }
-        let known = self.lines.iter().position(|line| line.row == row && line.measure == measure);
+        let known = self
+            .lines
+            .iter()
+            .position(|line| line.row == row && line.measure == measure);
         let place = known.unwrap_or_else(|| {
             self.lines.push(Line {
                 row,
@@ -60,6 +67,14 @@ impl Results {
         });
         let values = self.lines[place].values.entry(peer.to_owned());
         values.or_default().push(value);
+    }
+
+    /// Adds what went wrong in a turn.
+    pub fn faults(&mut self, row: &str, peer: &str, faults: Faults) {
+        if !faults.none() {
+            self.notes.push(format!("row {row}, {peer}: {faults:?}"));
+        }
+        self.faults.add(faults);
     }
 
     /// Notes that a turn did not come to an end.
@@ -89,8 +104,12 @@ impl Results {
     }
 
     fn values(&self, row: &str, measure: Measure, peer: &str) -> &[f64] {
-        let line = self.lines.iter().find(|line| line.row == row && line.measure == measure);
-        line.and_then(|line| line.values.get(peer)).map_or(&[], Vec::as_slice)
+        let line = self
+            .lines
+            .iter()
+            .find(|line| line.row == row && line.measure == measure);
+        line.and_then(|line| line.values.get(peer))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// All values: the median, and from least to most.
@@ -101,8 +120,15 @@ impl Results {
         for line in &self.lines {
             if line.row != last {
                 last = line.row;
-                let title = ROWS.iter().find(|row| row.name == last).map_or("", |row| row.title);
-                let _ = write!(text, "\n| **{last}. {title}** |{}", " |".repeat(self.peers.len()));
+                let title = ROWS
+                    .iter()
+                    .find(|row| row.name == last)
+                    .map_or("", |row| row.title);
+                let _ = write!(
+                    text,
+                    "\n| **{last}. {title}** |{}",
+                    " |".repeat(self.peers.len())
+                );
             }
             let _ = write!(text, "\n| {} |", line.measure.name);
             for peer in &self.peers {
@@ -121,25 +147,42 @@ impl Results {
             let _ = write!(text, " {gateway} |");
         }
         let _ = write!(text, "\n|---|---|---|{}", "--:|".repeat(gateways.len()));
-        for (row, measure, against, target) in TARGETS {
+        for (row, measure, against, target) in &TARGETS {
             let mut cells = String::new();
             let mut any = false;
             for gateway in gateways {
-                let own = self.values(row, measure, gateway);
-                let ratios: Vec<f64> = match against {
+                let own = self.values(row, *measure, gateway);
+                let two = name_on(gateway, 2);
+                let (own, others) = match against {
+                    Against::Nobody => (own, None),
+                    Against::Peer(peer) => (own, Some(self.values(row, *measure, peer))),
+                    Against::Itself(other) => (own, Some(self.values(row, *other, gateway))),
+                    Against::OneCore => (self.values(row, *measure, &two), Some(own)),
+                };
+                let ratios: Vec<f64> = match others {
                     None => own.to_vec(),
-                    Some(peer) => {
-                        let others = self.values(row, measure, peer);
-                        own.iter().zip(others).map(|(own, other)| own / other).collect()
-                    }
+                    Some(others) => own
+                        .iter()
+                        .zip(others)
+                        .map(|(own, other)| own / other)
+                        .collect(),
                 };
                 any |= !ratios.is_empty();
-                let digits = if against.is_some() { 2 } else { measure.digits };
+                let digits = if others.is_some() { 2 } else { measure.digits };
                 let _ = write!(cells, " {} |", spread(&ratios, digits));
             }
             if any {
-                let against = against.map_or(String::new(), |peer| format!(" / {peer}"));
-                let _ = write!(text, "\n| {row} | {}{against} | {target} |{cells}", measure.name);
+                let against = match against {
+                    Against::Nobody => String::new(),
+                    Against::Peer(peer) => format!(" / {peer}"),
+                    Against::Itself(other) => format!(" / {}", other.name),
+                    Against::OneCore => ", 2 cores / 1 core".to_owned(),
+                };
+                let _ = write!(
+                    text,
+                    "\n| {row} | {}{against} | {target} |{cells}",
+                    measure.name
+                );
             }
         }
         text.push('\n');
@@ -147,30 +190,77 @@ impl Results {
     }
 }
 
-/// Row, measure, against whom (or the value itself), what it should be.
-const TARGETS: [(&str, Measure, Option<&str>, &str); 17] = [
-    ("A", rows::CPU, Some("limit-1"), "at most 1.10"),
-    ("A", rows::CPU, Some("bun-native"), "at most 1"),
-    ("B", rows::CPU, Some("limit-64"), "at most 1.3"),
-    ("B", rows::DELIVERIES, Some("bun-native"), "at least 1.75"),
-    ("C", rows::CPU, Some("limit-64"), "at most 1.15"),
-    ("C", rows::DELIVERIES, Some("bun-native"), "more than 1"),
-    ("D", rows::ACKS, Some("nats"), "at least 1.5"),
-    ("D", rows::ACKS, Some("bun-native"), "more than 1"),
-    ("E", rows::LATENCY[0], Some("bun-native"), "at most 1"),
-    ("E", rows::LATENCY[2], Some("bun-native"), "at most 1"),
-    ("E", rows::LATENCY[3], Some("bun-native"), "at most 1"),
-    ("F", rows::BYTES_CONNECTION, None, "at most 1,000"),
-    ("F", rows::BYTES_CONNECTION, Some("bun-native"), "at most 1"),
-    ("F", rows::CONNECTS, Some("bun-native"), "at least 1"),
-    ("G", rows::BYTES_SUBSCRIPTION, None, "at most 24"),
-    ("G", rows::BYTES_SUBSCRIPTION, Some("bun-native"), "at most 1"),
-    ("G", rows::SECONDS, Some("bun-native"), "at most 1"),
+enum Against {
+    Nobody,
+    Peer(&'static str),
+    /// Another measure of the same gateway.
+    Itself(Measure),
+    /// The same gateway: two cores against one.
+    OneCore,
+}
+
+use Against::{Itself, Nobody, OneCore, Peer};
+
+/// Row, measure, against whom, what the ratio should be.
+const TARGETS: [(&str, Measure, Against, &str); 29] = [
+    ("A", rows::CPU, Peer("limit-1"), "at most 1.10"),
+    ("A", rows::CPU, Peer("bun-native"), "at most 1"),
+    ("A", rows::CPU, Peer("bun-loop"), "at most 1"),
+    ("A", rows::DELIVERIES, OneCore, "more than 1"),
+    ("B", rows::CPU, Peer("limit-64"), "at most 1.3"),
+    ("B", rows::DELIVERIES, Peer("bun-native"), "at least 1.75"),
+    ("B", rows::DELIVERIES, OneCore, "at least 1"),
+    ("C", rows::CPU, Peer("limit-64"), "at most 1.15"),
+    ("C", rows::DELIVERIES, Peer("bun-native"), "more than 1"),
+    ("C", rows::DELIVERIES, OneCore, "more than 1"),
+    ("D", rows::ACKS, Peer("nats"), "at least 1.5"),
+    ("D", rows::ACKS, Peer("bun-native"), "more than 1"),
+    ("D", rows::ACKS, OneCore, "at least 1"),
+    ("E", rows::LATENCY[0], Peer("bun-native"), "at most 1"),
+    ("E", rows::LATENCY[2], Peer("bun-native"), "at most 1"),
+    ("E", rows::LATENCY[3], Peer("bun-native"), "at most 1"),
+    ("E", rows::LATENCY[2], OneCore, "at most 1"),
+    ("F", rows::BYTES_CONNECTION, Nobody, "at most 1,000"),
+    ("F", rows::BYTES_CONNECTION, Peer("bun-native"), "at most 1"),
+    ("F", rows::CONNECTS, Peer("bun-native"), "at least 1"),
+    ("G", rows::BYTES_SUBSCRIPTION, Nobody, "at most 24"),
+    (
+        "G",
+        rows::BYTES_SUBSCRIPTION,
+        Peer("bun-native"),
+        "at most 1",
+    ),
+    ("G", rows::SECONDS, Peer("bun-native"), "at most 1"),
+    (
+        "growth",
+        SUBSCRIBERS[0].1,
+        Itself(SUBSCRIBERS[1].1),
+        "0.85 to 1.15",
+    ),
+    (
+        "growth",
+        SUBSCRIBERS[2].1,
+        Itself(SUBSCRIBERS[1].1),
+        "0.85 to 1.15",
+    ),
+    (
+        "growth",
+        SUBSCRIBERS[3].1,
+        Itself(SUBSCRIBERS[1].1),
+        "0.85 to 1.15",
+    ),
+    ("growth", SUBSCRIBERS[3].1, Peer("limit-1"), "at most 1.10"),
+    ("growth", BESIDE[1].1, Itself(BESIDE[0].1), "0.85 to 1.15"),
+    ("growth", BESIDE[2].1, Itself(BESIDE[0].1), "0.85 to 1.15"),
 ];
 
 /// The median, with the least and the most where there are several.
 fn spread(values: &[f64], digits: usize) -> String {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let mut sorted: Vec<f64> = values
+        .iter()
+        .copied()
+        .filter(|value| value.is_finite())
+        .collect();
     sorted.sort_by(f64::total_cmp);
     let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else {
         return String::new();

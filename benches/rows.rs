@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::fanout::{self, Beside, Measured, Times};
+use crate::fanout::{self, Beside};
+use crate::growth;
 use crate::idle;
 use crate::options::Options;
 use crate::peer::{Kind, Peer};
@@ -24,7 +25,7 @@ pub struct Row {
 const BUN: [&str; 2] = ["bun-native", "bun-loop"];
 
 /// All rows, in their order.
-pub const ROWS: [Row; 7] = [
+pub const ROWS: [Row; 8] = [
     Row {
         name: "A",
         title: "1 topic x 1,000 subscribers, one publish in flight",
@@ -60,6 +61,11 @@ pub const ROWS: [Row; 7] = [
         title: "1,000 connections x 1,000 topics",
         peers: &["limit-64", BUN[0], BUN[1]],
     },
+    Row {
+        name: "growth",
+        title: "one publish in flight to more and more subscribers; row D beside what waits",
+        peers: &["limit-1"],
+    },
 ];
 
 /// CPU for each delivery.
@@ -85,32 +91,35 @@ pub const CONNECTS: Measure = Measure::new("connects/s, thousands", 1);
 pub const BYTES_SUBSCRIPTION: Measure = Measure::new("RSS bytes/subscription", 1);
 /// Time for all subscriptions.
 pub const SECONDS: Measure = Measure::new("seconds to subscribe all", 2);
+/// CPU for each connection that is set up.
+pub const CPU_CONNECTION: Measure = Measure::new("CPU us/connection", 1);
+/// CPU for each subscription.
+pub const CPU_SUBSCRIPTION: Measure = Measure::new("CPU us/subscription", 2);
 /// What the load generator had left.
 pub const IDLE: Measure = Measure::new("load generator idle, %", 0);
 
 impl Row {
+    /// Whether messages flow as fast as they can, or at a pace.
+    pub fn flows(&self) -> bool {
+        ["A", "B", "C", "D", "E"].contains(&self.name)
+    }
+
     /// Whether a peer can do this.
     pub fn fits(&self, peer: &Peer) -> bool {
         peer.kind != Kind::Nats || self.name == "D"
     }
 
+    /// The row's plan, if messages flow in it.
     fn plan(&self, options: &Options) -> Option<Plan> {
-        let size = |full: usize| if options.smoke { full.div_ceil(20) } else { full };
-        let plan = |topics, subscribers, publishers, window| Plan {
-            topics,
-            subscribers,
-            publishers,
-            window,
-            pace: None,
-        };
+        let size = |full: usize| options.size(full);
         Some(match self.name {
-            "A" => plan(1, size(1000), 1, 1),
-            "B" => plan(1, size(1000), 1, 64),
-            "C" => plan(size(100), 10, size(100), 4),
-            "D" => plan(1, 1, size(50), 16),
+            "A" => Plan::closed(1, size(1000), 1, 1),
+            "B" => Plan::closed(1, size(1000), 1, 64),
+            "C" => Plan::closed(size(100), 10, size(100), 4),
+            "D" => Plan::closed(1, 1, size(50), 16),
             "E" => Plan {
                 pace: Some(Duration::from_millis(10)),
-                ..plan(1, size(1000), 1, usize::MAX)
+                ..Plan::closed(1, size(1000), 1, usize::MAX)
             },
             _ => return None,
         })
@@ -118,55 +127,57 @@ impl Row {
 
     /// Measures a peer once.
     pub fn measure(&self, peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
-        let cores = options.server_cores();
-        let mut add = |measure, value| results.add(self.name, measure, &peer.name, value);
-        if let Some(plan) = self.plan(options) {
-            let times = Times {
-                warm: options.warm(),
-                measure: options.measure(),
-            };
-            let measured = fanout::measure(peer, cores, plan, Beside::default(), times)?;
-            for (measure, value) in self.told(&measured) {
-                add(measure, value);
-            }
-            add(IDLE, measured.idle * 100.0);
-            results.faults.add(measured.faults);
-            if !measured.faults.none() {
-                results.notes.push(format!(
-                    "row {}, {}: {:?}",
-                    self.name, peer.name, measured.faults
-                ));
-            }
-            return Ok(());
+        match self.name {
+            "F" | "G" => self.waiting(peer, options, results),
+            "growth" => growth::measure(peer, options, results),
+            _ => self.flowing(peer, options, results),
         }
-        let waiting = match (self.name, options.smoke) {
-            ("F", false) => idle::connections(peer, cores, 2_000, 19_000)?,
-            ("F", true) => idle::connections(peer, cores, 50, 200)?,
-            (_, false) => idle::subscriptions(peer, cores, 1_000, 1_000)?,
-            (_, true) => idle::subscriptions(peer, cores, 20, 100)?,
-        };
-        if self.name == "F" {
-            add(BYTES_CONNECTION, waiting.bytes);
-            add(CONNECTS, waiting.speed / 1e3);
-        } else {
-            add(BYTES_SUBSCRIPTION, waiting.bytes);
-            add(SECONDS, waiting.speed);
-        }
-        add(IDLE, waiting.idle * 100.0);
-        Ok(())
     }
 
-    fn told(&self, measured: &Measured) -> Vec<(Measure, f64)> {
-        match self.name {
-            "D" => vec![
-                (ACKS, measured.acks / 1e3),
-                (CPU_PUBLISH, measured.cpu_ack),
-            ],
-            "E" => LATENCY.into_iter().zip(measured.latency).collect(),
+    fn flowing(&self, peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
+        let plan = self.plan(options).ok_or("a row without a plan")?;
+        let measured = fanout::measure(peer, plan, Beside::default(), options.times())?;
+        results.faults(self.name, &peer.name, measured.faults);
+        let told = match self.name {
+            "D" => vec![(ACKS, measured.acks / 1e3), (CPU_PUBLISH, measured.cpu_ack)],
+            "E" => {
+                let mut told: Vec<_> = LATENCY.into_iter().zip(measured.latency).collect();
+                told.push((CPU, measured.cpu_delivery));
+                told
+            }
             _ => vec![
                 (CPU, measured.cpu_delivery),
                 (DELIVERIES, measured.deliveries / 1e3),
             ],
+        };
+        for (measure, value) in told {
+            results.add(self.name, measure, &peer.name, value);
         }
+        results.add(self.name, IDLE, &peer.name, measured.idle * 100.0);
+        Ok(())
+    }
+
+    fn waiting(&self, peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
+        let (waiting, measures) = if self.name == "F" {
+            let (low, high) = (options.size(2_000), options.size(19_000));
+            let waiting = idle::connections(peer, low, high)?;
+            (waiting, [BYTES_CONNECTION, CONNECTS, CPU_CONNECTION])
+        } else {
+            let (connections, topics) = (options.size(1_000), options.size(1_000));
+            let waiting = idle::subscriptions(peer, connections, topics)?;
+            (waiting, [BYTES_SUBSCRIPTION, SECONDS, CPU_SUBSCRIPTION])
+        };
+        let speed = match self.name {
+            "F" => waiting.count / waiting.seconds / 1e3,
+            _ => waiting.seconds,
+        };
+        for (measure, value) in measures
+            .into_iter()
+            .zip([waiting.bytes, speed, waiting.cpu])
+        {
+            results.add(self.name, measure, &peer.name, value);
+        }
+        results.add(self.name, IDLE, &peer.name, waiting.idle * 100.0);
+        Ok(())
     }
 }

@@ -121,7 +121,9 @@ impl Swarm {
         let mut stream = connect(self.len(), addr)?;
         let token = Token(self.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, token, interest)?;
+        self.poll
+            .registry()
+            .register(&mut stream, token, interest)?;
         self.connections.push(Connection {
             stream,
             state: State::Connecting,
@@ -161,11 +163,12 @@ impl Swarm {
             } else {
                 Ok(())
             };
-            let result = result
-                .and_then(|()| connection.readable(id, &mut self.buffer, handler, greeting));
+            let result =
+                result.and_then(|()| connection.readable(id, &mut self.buffer, handler, greeting));
             if let Err(why) = result {
                 let _ = self.poll.registry().deregister(&mut connection.stream);
-                self.lost.get_or_insert(format!("connection {id}: {why}"));
+                self.lost
+                    .get_or_insert_with(|| format!("connection {id}: {why}"));
             }
         }
         Ok(())
@@ -295,7 +298,9 @@ fn connect(id: usize, addr: SocketAddr) -> Outcome<TcpStream> {
 }
 
 fn close_text(payload: &[u8]) -> String {
-    let code = payload.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
+    let code = payload
+        .get(..2)
+        .map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
     let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
     format!("closed by the server with {code} {reason}")
 }

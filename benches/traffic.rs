@@ -30,6 +30,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// As fast as the window allows.
+    pub const fn closed(
+        topics: usize,
+        subscribers: usize,
+        publishers: usize,
+        window: usize,
+    ) -> Self {
+        Self {
+            topics,
+            subscribers,
+            publishers,
+            window,
+            pace: None,
+        }
+    }
+
     /// Connections that the plan needs.
     pub fn connections(&self) -> usize {
         self.topics * self.subscribers + self.publishers
@@ -170,7 +186,11 @@ impl Handler for Check {
                     self.latency.add(now.saturating_duration_since(at));
                 }
             }
-            Kind::Ack => match self.reader.ack(payload).and_then(|number| self.arrived(number)) {
+            Kind::Ack => match self
+                .reader
+                .ack(payload)
+                .and_then(|number| self.arrived(number))
+            {
                 Some(_) => self.acks += 1,
                 None => self.wrong(payload),
             },
@@ -210,7 +230,11 @@ impl Traffic {
         let publishers = (0..plan.publishers).map(|publisher| {
             let mut template = Vec::new();
             let topic = text::topic(plan.topic_of(publisher));
-            wire::masked(&mut template, wire::TEXT, &text::publish(&topic, text::FIRST));
+            wire::masked(
+                &mut template,
+                wire::TEXT,
+                &text::publish(&topic, text::FIRST),
+            );
             let number = text::FIRST.to_string();
             let first = wire::find(&template, number.as_bytes()).unwrap_or_default();
             let second = wire::find(&template[first + 1..], number.as_bytes()).unwrap_or_default();
