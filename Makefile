@@ -3,6 +3,7 @@
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
 # make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
+# make bench   measures the gateway beside its peers, about 12 minutes, into docs/benchmarks.md; ARGS=--help
 # make clean   removes what was built; the tools stay
 #
 # Needed beforehand: git, make, gcc, rustup and Node 20. The rest is installed into TOOLS.
@@ -20,6 +21,7 @@ export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 BINARY := target/release/micro-socket
 SOURCES := $(shell find src public style -type f) build.rs Cargo.toml Cargo.lock rust-toolchain.toml
+FULL_BENCH := --cores 1,2 --output docs/benchmarks.md
 PAGE_TOOLS := cargo-leptos wasm-bindgen wasm-opt
 
 # `make test` sets QUIET: a step is one line then, unless it fails.
@@ -47,6 +49,7 @@ test:
 	@$(MAKE) --no-print-directory clients/js/node_modules/.complete
 	@cd clients/js && ../../.ci/step client-js npm run check
 	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
+	@.ci/step bench-smoke cargo test --locked --features ssr --bench gateway -- --smoke --gateway target/debug/micro-socket
 	@$(MAKE) --no-print-directory build
 	@.ci/step page-weight .ci/page-weight
 	@.ci/step chromium .ci/tools chromium
@@ -58,8 +61,12 @@ test:
 conformance:
 	@.ci/autobahn
 
+bench: build benches/peers/node_modules/.complete
+	@node benches/peers/node_modules/bun/install.js
+	@cargo bench --locked --bench gateway -- $(or $(ARGS),$(FULL_BENCH))
+
 clean:
-	rm -rf target end2end/node_modules end2end/test-results $(addprefix clients/js/,node_modules build dist)
+	rm -rf target end2end/node_modules end2end/test-results benches/peers/node_modules $(addprefix clients/js/,node_modules build dist)
 
 tools:
 	@$(call step,tools) .ci/tools rust $(PAGE_TOOLS)
@@ -76,4 +83,4 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 
 no-binary:
 
-.PHONY: help run watch build test conformance clean tools no-binary
+.PHONY: help run watch build test conformance bench clean tools no-binary

@@ -4,8 +4,8 @@ use crate::Outcome;
 use crate::fanout::{self, Beside};
 use crate::options::Options;
 use crate::peer::Peer;
+use crate::plan::Plan;
 use crate::report::{Measure, Results};
-use crate::traffic::Plan;
 
 const ROW: &str = "growth";
 
@@ -54,7 +54,7 @@ pub fn measure(peer: &Peer, options: &Options, results: &mut Results) -> Outcome
     for (subscribers, measure) in SUBSCRIBERS {
         let plan = Plan::closed(1, options.size(subscribers), 1, 1);
         let measured = fanout::measure(peer, plan, Beside::default(), times)?;
-        results.faults(ROW, &peer.name, measured.faults);
+        results.check(ROW, &peer.name, &measured);
         results.add(ROW, measure, &peer.name, measured.cpu_delivery);
     }
     for (beside, measure) in BESIDE {
@@ -68,7 +68,7 @@ pub fn measure(peer: &Peer, options: &Options, results: &mut Results) -> Outcome
             beside,
             times,
         )?;
-        results.faults(ROW, &peer.name, measured.faults);
+        results.check(ROW, &peer.name, &measured);
         results.add(ROW, measure, &peer.name, measured.cpu_ack);
     }
     Ok(())

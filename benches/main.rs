@@ -5,7 +5,7 @@
 //! ratios within a round are compared: the machine's speed drifts.
 //!
 //! * [`rows`]: what is measured. [`fanout`]: rows with messages. [`idle`]: rows without.
-//! * [`traffic`]: publishes, and checks every byte that comes. [`nats`]: the same in another dialect.
+//! * [`plan`]: how much of what. [`traffic`]: publishes it. [`check`]: checks every byte that comes. [`nats`]: the same in another dialect.
 //! * [`swarm`]: the connections. [`wire`], [`text`]: what goes over them.
 //! * [`peer`]: the servers. [`floor`]: the bare loop among them.
 //! * [`report`]: the tables.
@@ -15,6 +15,7 @@
     reason = "a program: nothing leaves it, and `pub` says what a file offers"
 )]
 
+mod check;
 mod fanout;
 mod floor;
 mod growth;
@@ -24,6 +25,7 @@ mod machine;
 mod nats;
 mod options;
 mod peer;
+mod plan;
 mod process;
 mod report;
 mod rows;
@@ -40,6 +42,9 @@ use std::process::{Command, ExitCode};
 
 use options::Options;
 use report::Results;
+
+/// What a reader of the numbers must know.
+const METHOD: &str = include_str!("method.md");
 
 /// A result, or why there is none.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -95,6 +100,7 @@ fn pin(arguments: &[String]) -> Outcome<bool> {
 /// Measures and prints. False when a message was lost, out of order or wrong.
 fn run(arguments: &[String], pinned: bool) -> Outcome<bool> {
     let options = Options::read(arguments, pinned)?;
+    check::proves_itself()?;
     let mut results = Results::default();
     let mut versions = Vec::new();
     for row in &options.rows {
@@ -122,6 +128,14 @@ fn run(arguments: &[String], pinned: bool) -> Outcome<bool> {
             }
         }
     }
+    if options.smoke {
+        println!(
+            "{}note: {} messages checked",
+            results.verdict(),
+            results.checked()
+        );
+        return Ok(results.is_clean());
+    }
     let names: Vec<String> = options
         .gateways
         .iter()
@@ -139,7 +153,8 @@ fn run(arguments: &[String], pinned: bool) -> Outcome<bool> {
     );
     println!("{text}");
     if let Some(path) = &options.output {
-        fs::write(path, &text)?;
+        let page = format!("<!-- made by `make bench` -->\n# Benchmarks\n\n{text}\n{METHOD}");
+        fs::write(path, page)?;
     }
     Ok(results.is_clean())
 }

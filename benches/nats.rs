@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::check::{Counts, Faults};
+use crate::plan::Plan;
 use crate::swarm::{Greeting, Handler, Swarm};
 use crate::text::{self, PAYLOAD, Reader};
-use crate::traffic::{Counts, Faults, Plan};
 use crate::wire::{self, find};
 
 const CONNECT: &str = "CONNECT {\"verbose\":true,\"pedantic\":false,\"protocol\":1}\r\n";

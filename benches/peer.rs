@@ -125,7 +125,7 @@ impl Peer {
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let word = text.rsplit(' ').next().unwrap_or(&text);
         Some(match &self.kind {
-            Kind::Gateway(_) => format!("{}: micro-socket {word}", self.name),
+            Kind::Gateway(_) => format!("micro-socket {word}"),
             Kind::Nats => format!("nats-server {word}"),
             _ => format!("Bun {word}"),
         })

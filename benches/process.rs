@@ -19,6 +19,25 @@ pub fn cpu(pid: u32) -> Outcome<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// The time for which cores have worked since the machine started, in steps of 10 ms.
+pub fn worked(cores: &str) -> Outcome<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let mut ticks = 0;
+    for core in cores.split(',') {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("cpu{core} ")));
+        let columns = line.ok_or("/proc/stat has no such core")?.split(' ');
+        // user, nice, system, then two of waiting, then irq, softirq, steal.
+        for (column, value) in columns.enumerate().take(8) {
+            if column != 3 && column != 4 {
+                ticks += value.parse::<u64>()?;
+            }
+        }
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 /// The bytes of memory that a process holds. (`VmRSS` is counted per core and can be off by megabytes.)
 pub fn memory(pid: u32) -> Outcome<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;

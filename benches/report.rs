@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::check::Faults;
+use crate::fanout::Measured;
 use crate::growth::{BESIDE, SUBSCRIBERS};
 use crate::options::name_on;
 use crate::rows::{self, ROWS};
-use crate::traffic::Faults;
 
 /// Something that is measured.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -31,6 +32,7 @@ pub struct Results {
     lines: Vec<Line>,
     /// Peers in the order of their first value.
     peers: Vec<String>,
+    checked: u64,
     faults: Faults,
     broken: bool,
     /// What a reader must know beside the numbers.
@@ -69,8 +71,10 @@ impl Results {
         values.or_default().push(value);
     }
 
-    /// Adds what went wrong in a turn.
-    pub fn faults(&mut self, row: &str, peer: &str, faults: Faults) {
+    /// Adds what was checked in a turn, and what went wrong.
+    pub fn check(&mut self, row: &str, peer: &str, measured: &Measured) {
+        let faults = measured.faults;
+        self.checked += measured.checked;
         if !faults.none() {
             self.notes.push(format!("row {row}, {peer}: {faults:?}"));
         }
@@ -87,6 +91,11 @@ impl Results {
     /// Whether every turn came to an end without a fault.
     pub fn is_clean(&self) -> bool {
         !self.broken && self.faults.none()
+    }
+
+    /// How many messages and acks were checked.
+    pub fn checked(&self) -> u64 {
+        self.checked
     }
 
     /// What went wrong, in one line, then the notes.

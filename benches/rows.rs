@@ -8,8 +8,8 @@ use crate::growth;
 use crate::idle;
 use crate::options::Options;
 use crate::peer::{Kind, Peer};
+use crate::plan::Plan;
 use crate::report::{Measure, Results};
-use crate::traffic::Plan;
 
 /// A row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +98,9 @@ pub const CPU_SUBSCRIPTION: Measure = Measure::new("CPU us/subscription", 2);
 /// What the load generator had left.
 pub const IDLE: Measure = Measure::new("load generator idle, %", 0);
 
+/// What others took of the server's core.
+pub const OTHERS: Measure = Measure::new("others on the server's core, %", 1);
+
 impl Row {
     /// Whether messages flow as fast as they can, or at a pace.
     pub fn flows(&self) -> bool {
@@ -137,7 +140,7 @@ impl Row {
     fn flowing(&self, peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
         let plan = self.plan(options).ok_or("a row without a plan")?;
         let measured = fanout::measure(peer, plan, Beside::default(), options.times())?;
-        results.faults(self.name, &peer.name, measured.faults);
+        results.check(self.name, &peer.name, &measured);
         let told = match self.name {
             "D" => vec![(ACKS, measured.acks / 1e3), (CPU_PUBLISH, measured.cpu_ack)],
             "E" => {
@@ -154,6 +157,9 @@ impl Row {
             results.add(self.name, measure, &peer.name, value);
         }
         results.add(self.name, IDLE, &peer.name, measured.idle * 100.0);
+        if let Some(others) = measured.others {
+            results.add(self.name, OTHERS, &peer.name, others * 100.0);
+        }
         Ok(())
     }
 
