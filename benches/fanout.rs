@@ -44,7 +44,7 @@ pub struct Times {
     pub warm: Duration,
     /// Measured.
     pub measure: Duration,
-    /// How often a turn is repeated that others disturbed.
+    /// How often a turn is repeated that others disturbed, at most.
     pub repeats: usize,
 }
 

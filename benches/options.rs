@@ -130,7 +130,7 @@ impl Options {
         Times {
             warm: Duration::from_secs_f64((self.seconds / 3.0).min(1.0)),
             measure: Duration::from_secs_f64(self.seconds),
-            repeats: if self.smoke { 0 } else { 2 },
+            repeats: usize::from(!self.smoke),
         }
     }
 
