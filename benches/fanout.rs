@@ -142,7 +142,7 @@ struct Clocks {
 
 impl Clocks {
     fn read(peer: &Peer, pid: u32) -> Outcome<Self> {
-        let core = peer.cores.filter(|cores| !cores.contains(','));
+        let core = peer.cores.as_deref().filter(|cores| !cores.contains(','));
         Ok(Self {
             core: core.map(process::worked).transpose()?,
             server: process::cpu(pid)?,

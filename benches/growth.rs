@@ -48,26 +48,25 @@ pub const BESIDE: [(Beside, Measure); 3] = [
     ),
 ];
 
-/// Measures both.
-pub fn measure(peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
+/// How many there are of both.
+pub const STEPS: usize = SUBSCRIBERS.len() + BESIDE.len();
+
+/// Measures one of both.
+pub fn measure(step: usize, peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
     let times = options.times();
-    for (subscribers, measure) in SUBSCRIBERS {
-        let plan = Plan::closed(1, options.size(subscribers), 1, 1);
+    if let Some((subscribers, measure)) = SUBSCRIBERS.get(step) {
+        let plan = Plan::closed(1, options.size(*subscribers), 1, 1);
         let measured = fanout::measure(peer, plan, Beside::default(), times)?;
         results.check(ROW, &peer.name, &measured);
-        results.add(ROW, measure, &peer.name, measured.cpu_delivery);
-    }
-    for (beside, measure) in BESIDE {
+        results.add(ROW, *measure, &peer.name, measured.cpu_delivery);
+    } else {
+        let (beside, measure) = BESIDE[step - SUBSCRIBERS.len()];
         let beside = Beside {
             idle: options.size(beside.idle),
             thousands_of_topics: options.size(beside.thousands_of_topics),
         };
-        let measured = fanout::measure(
-            peer,
-            Plan::closed(1, 1, options.size(50), 16),
-            beside,
-            times,
-        )?;
+        let plan = Plan::closed(1, 1, options.size(50), 16);
+        let measured = fanout::measure(peer, plan, beside, times)?;
         results.check(ROW, &peer.name, &measured);
         results.add(ROW, measure, &peer.name, measured.cpu_ack);
     }

@@ -1,4 +1,4 @@
-//! Where it was measured.
+//! Where it is measured.
 
 use std::fs;
 
@@ -27,4 +27,18 @@ pub fn describe() -> String {
         "{cpu}, {cores} cores, {:.0} GiB, Linux {kernel}",
         kib / 1024.0 / 1024.0
     )
+}
+
+/// The first two cores that this process may use.
+pub fn two_cores() -> Option<[usize; 2]> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    let list = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    let mut cores = list.trim().split(',').flat_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let ends = first.parse().ok().zip(last.parse().ok());
+        ends.into_iter()
+            .flat_map(|(first, last): (usize, usize)| first..=last)
+    });
+    Some([cores.next()?, cores.next()?])
 }

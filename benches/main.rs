@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Some("floor") => serve_floor(&arguments[1..]),
-        Some(PINNED) => run(&arguments[1..], true),
+        Some(PINNED) => run_pinned(&arguments[1..]),
         _ => pin(&arguments),
     };
     match result {
@@ -81,25 +81,32 @@ fn serve_floor(arguments: &[String]) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Becomes the same program on core 1, and leaves core 0 to the servers.
+/// Becomes the same program on a core of its own, and leaves another one to the servers.
 fn pin(arguments: &[String]) -> Outcome<bool> {
-    if std::thread::available_parallelism()?.get() < 2 {
+    let Some([server, load]) = machine::two_cores() else {
         eprintln!("bench: one core only: server and load share it, the numbers mean little");
-        return run(arguments, false);
-    }
+        return run(arguments, None);
+    };
     let error = Command::new("taskset")
-        .args(["-c", "1"])
+        .args(["-c", &load.to_string()])
         .arg(env::current_exe()?)
-        .arg(PINNED)
+        .args([PINNED, &server.to_string(), &load.to_string()])
         .args(arguments)
         .exec();
     eprintln!("bench: nothing is pinned to a core: taskset: {error}");
-    run(arguments, false)
+    run(arguments, None)
 }
 
-/// Measures and prints. False when a message was lost, out of order or wrong.
-fn run(arguments: &[String], pinned: bool) -> Outcome<bool> {
-    let options = Options::read(arguments, pinned)?;
+fn run_pinned(arguments: &[String]) -> Outcome<bool> {
+    let [server, load, rest @ ..] = arguments else {
+        return Err("pinned SERVER LOAD".into());
+    };
+    run(rest, Some([server.parse()?, load.parse()?]))
+}
+
+/// Measures and prints; the cores are the server's and the load's. False when a message was lost, out of order or wrong.
+fn run(arguments: &[String], cores: Option<[usize; 2]>) -> Outcome<bool> {
+    let options = Options::read(arguments, cores)?;
     check::proves_itself()?;
     let mut results = Results::default();
     let mut versions = Vec::new();
@@ -120,9 +127,10 @@ fn run(arguments: &[String], pinned: bool) -> Outcome<bool> {
                 versions.push(version);
             }
         }
-        for _ in 0..options.rounds {
+        for turn in 0..options.rounds * row.steps() {
             for peer in &peers {
-                if let Err(error) = row.measure(peer, &options, &mut results) {
+                let step = turn % row.steps();
+                if let Err(error) = row.measure(step, peer, &options, &mut results) {
                     results.failed(row.name, &peer.name, &error.to_string());
                 }
             }

@@ -44,13 +44,13 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// Small and quick.
     pub smoke: bool,
-    /// Whether there are two cores to give to server and load.
-    pub pinned: bool,
+    /// The server's core and the load's, if each has one.
+    pub pinned: Option<[usize; 2]>,
 }
 
 impl Options {
     /// Reads the command line.
-    pub fn read(arguments: &[String], pinned: bool) -> Outcome<Self> {
+    pub fn read(arguments: &[String], pinned: Option<[usize; 2]>) -> Outcome<Self> {
         let mut options = Self {
             rows: ROWS.to_vec(),
             gateways: Vec::new(),
@@ -139,9 +139,12 @@ impl Options {
         if self.smoke { full.div_ceil(100) } else { full }
     }
 
-    fn server_cores(&self, count: usize) -> Option<&'static str> {
-        let cores = if count == 1 { "0" } else { "0,1" };
-        self.pinned.then_some(cores)
+    fn server_cores(&self, count: usize) -> Option<String> {
+        let [server, load] = self.pinned?;
+        Some(match count {
+            1 => server.to_string(),
+            _ => format!("{server},{load}"),
+        })
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Peer {
     /// How it is started.
     pub kind: Kind,
     /// Its cores, as `taskset` reads them; `None` leaves them to the system.
-    pub cores: Option<&'static str>,
+    pub cores: Option<String>,
 }
 
 /// How a peer is started.
@@ -46,7 +46,7 @@ pub struct Running {
 
 impl Peer {
     /// The peers beside the gateways, by name.
-    pub fn named(name: &str, cores: Option<&'static str>) -> Option<Self> {
+    pub fn named(name: &str, cores: Option<String>) -> Option<Self> {
         let kind = match name {
             "bun-native" => Kind::Bun("native"),
             "bun-loop" => Kind::Bun("loop"),
@@ -89,9 +89,8 @@ impl Peer {
                 line
             }
         };
-        let pinned = self
-            .cores
-            .map(|cores| ["taskset".to_owned(), "-c".to_owned(), cores.to_owned()]);
+        let cores = self.cores.as_deref();
+        let pinned = cores.map(|cores| ["taskset", "-c", cores].map(str::to_owned));
         let line: Vec<String> = pinned.into_iter().flatten().chain(line).collect();
         let child = Command::new(&line[0])
             .args(&line[1..])

@@ -156,7 +156,7 @@ impl Results {
             let _ = write!(text, " {gateway} |");
         }
         let _ = write!(text, "\n|---|---|---|{}", "--:|".repeat(gateways.len()));
-        for (row, measure, against, target) in &TARGETS {
+        for (row, measure, against, target) in TARGETS {
             let mut cells = String::new();
             let mut any = false;
             for gateway in gateways {
@@ -211,7 +211,7 @@ enum Against {
 use Against::{Itself, Nobody, OneCore, Peer};
 
 /// Row, measure, against whom, what the ratio should be.
-const TARGETS: [(&str, Measure, Against, &str); 29] = [
+const TARGETS: &[(&str, Measure, Against, &str)] = &[
     ("A", rows::CPU, Peer("limit-1"), "at most 1.10"),
     ("A", rows::CPU, Peer("bun-native"), "at most 1"),
     ("A", rows::CPU, Peer("bun-loop"), "at most 1"),
@@ -240,27 +240,18 @@ const TARGETS: [(&str, Measure, Against, &str); 29] = [
         "at most 1",
     ),
     ("G", rows::SECONDS, Peer("bun-native"), "at most 1"),
-    (
-        "growth",
-        SUBSCRIBERS[0].1,
-        Itself(SUBSCRIBERS[1].1),
-        "0.85 to 1.15",
-    ),
-    (
-        "growth",
-        SUBSCRIBERS[2].1,
-        Itself(SUBSCRIBERS[1].1),
-        "0.85 to 1.15",
-    ),
+    ("growth", SUBSCRIBERS[0].1, Peer("limit-1"), "0.85 to 1.15"),
+    ("growth", SUBSCRIBERS[1].1, Peer("limit-1"), "0.85 to 1.15"),
+    ("growth", SUBSCRIBERS[2].1, Peer("limit-1"), "0.85 to 1.15"),
+    ("growth", SUBSCRIBERS[3].1, Peer("limit-1"), "0.85 to 1.15"),
     (
         "growth",
         SUBSCRIBERS[3].1,
-        Itself(SUBSCRIBERS[1].1),
-        "0.85 to 1.15",
+        Itself(SUBSCRIBERS[0].1),
+        "at most 1.15",
     ),
-    ("growth", SUBSCRIBERS[3].1, Peer("limit-1"), "at most 1.10"),
-    ("growth", BESIDE[1].1, Itself(BESIDE[0].1), "0.85 to 1.15"),
-    ("growth", BESIDE[2].1, Itself(BESIDE[0].1), "0.85 to 1.15"),
+    ("growth", BESIDE[1].1, Itself(BESIDE[0].1), "at most 1.15"),
+    ("growth", BESIDE[2].1, Itself(BESIDE[0].1), "at most 1.15"),
 ];
 
 /// The median, with the least and the most where there are several.

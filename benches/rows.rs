@@ -128,11 +128,25 @@ impl Row {
         })
     }
 
-    /// Measures a peer once.
-    pub fn measure(&self, peer: &Peer, options: &Options, results: &mut Results) -> Outcome<()> {
+    /// In how many steps it is measured; the peers take turns in each.
+    pub fn steps(&self) -> usize {
+        match self.name {
+            "growth" => growth::STEPS,
+            _ => 1,
+        }
+    }
+
+    /// Measures one step of a peer once.
+    pub fn measure(
+        &self,
+        step: usize,
+        peer: &Peer,
+        options: &Options,
+        results: &mut Results,
+    ) -> Outcome<()> {
         match self.name {
             "F" | "G" => self.waiting(peer, options, results),
-            "growth" => growth::measure(peer, options, results),
+            "growth" => growth::measure(step, peer, options, results),
             _ => self.flowing(peer, options, results),
         }
     }
