@@ -51,7 +51,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     let test_modules: BTreeSet<String> = paths
         .iter()
-        .filter(|path| path.is_file())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .flat_map(|path| test_modules(&fs::read_to_string(path).unwrap()))
         .collect();
     for path in paths {
