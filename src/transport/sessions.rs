@@ -226,7 +226,7 @@ impl Shard {
     pub(super) fn detach(&self, state: &mut State, key: Key, fate: Fate) -> Option<SessionRecord> {
         let record = self.record(state, key);
         state.topics.leave_all(key.0, |topic, local| {
-            self.gateway.hub().leave(&topic, self.id, local);
+            self.gateway.leave(&topic, self.id, local);
         });
         self.metrics.set_subscriptions(state.topics.subscriptions());
         let connection = state.get(key)?;

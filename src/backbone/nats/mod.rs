@@ -1,0 +1,382 @@
+//! The NATS backbone: any number of gateways, none with a state of its own. What was acknowledged is
+//! in a JetStream stream, on as many servers as it has replicas.
+//!
+//! * `names`: topics as subjects. Pure.
+//! * `envelope`: what travels beside a payload. Pure.
+//! * `tracker`: what a node has of a topic, and whether something is missing. Pure.
+//! * `link`: the connection, and requests that end in a bounded time.
+//! * `setup`: streams and buckets, made and checked.
+//! * `reader`: what a stream has kept.
+//! * `publisher`, `ids`: publishing, and message ids across partitions.
+//! * `pump`: the topics that somebody on this node listens to.
+//!
+//! A message is published into the stream of its topic's partition. The stream refuses an id it has
+//! seen (promise I2), gives the number (I3), stores and replicates (I4), and then repeats the message
+//! on the topic's live subject, with its number and the one before it. Only nodes with a subscriber
+//! of the topic listen there. Numbers are the stream's: they rise in a topic and have gaps.
+
+mod envelope;
+mod ids;
+mod link;
+mod names;
+mod publisher;
+mod pump;
+mod reader;
+mod setup;
+mod tracker;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use self::envelope::Envelope;
+use self::link::Link;
+use self::publisher::Publisher;
+use self::pump::{Command, Question};
+use self::reader::{Reader, Stored};
+use super::{
+    Answer, Backbone, Durability, Events, Head, History, Now, Publication, Published, Replay,
+    Retention, Unavailable,
+};
+use crate::protocol::{Epoch, Position, SeqNo, Topic};
+
+/// How often the streams are looked after.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// Questions to the streams that follow a lost connection, at once.
+const MOST_CHECKS: usize = 64;
+/// Replays that are read at once.
+const MOST_REPLAYS: usize = 256;
+
+/// Where NATS is and what is wanted of it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its servers; any of them will do.
+    pub servers: Vec<async_nats::ServerAddr>,
+    /// A file with credentials, as `nsc` makes them.
+    pub credentials: Option<PathBuf>,
+    /// On how many servers each message is kept, 1 to 5.
+    pub replicas: usize,
+    /// Streams that the topics are spread over, at least 1.
+    pub partitions: u16,
+    /// The largest message of a client, in bytes; the server must take it.
+    pub max_message_bytes: usize,
+    /// How long a session can be resumed.
+    pub session_ttl: Duration,
+    /// Bytes of kept sessions in all.
+    pub session_bytes: u64,
+    /// How long is waited at the start for servers that are not there yet.
+    pub connect_patience: Duration,
+}
+
+impl Options {
+    /// One replica, one partition, and the gateway's defaults.
+    ///
+    /// # Errors
+    /// When an address cannot be read.
+    pub fn of(servers: &[&str]) -> std::io::Result<Self> {
+        let servers = servers.iter().map(|server| server.parse());
+        Ok(Self {
+            servers: servers.collect::<Result<_, _>>()?,
+            credentials: None,
+            replicas: 1,
+            partitions: 1,
+            max_message_bytes: 64 * 1024,
+            session_ttl: Duration::from_secs(120),
+            session_bytes: 256 << 20,
+            connect_patience: Duration::from_secs(10),
+        })
+    }
+
+    /// How long the bucket keeps what was written last of a session.
+    fn session_bucket_ttl(&self) -> Duration {
+        self.session_ttl
+    }
+}
+
+/// What everybody in here shares.
+struct Shared {
+    link: Arc<Link>,
+    reader: Arc<Reader>,
+    partitions: u16,
+    node: String,
+    epochs: Arc<RwLock<Vec<Epoch>>>,
+    events: Arc<dyn Events>,
+    replaying: Semaphore,
+    /// A moment on our clock and on the gateway's.
+    clock: OnceLock<(Instant, Now)>,
+    /// Why the streams cannot be used.
+    down: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn epoch(&self, partition: u16) -> Epoch {
+        let epochs = self.epochs.read();
+        let epoch = epochs.get(usize::from(partition));
+        epoch.cloned().unwrap_or_else(|| Epoch::new(""))
+    }
+
+    fn learn_clock(&self, now: Now) {
+        self.clock.get_or_init(|| (Instant::now(), now));
+    }
+
+    /// When a message was accepted, on this gateway's clock. What another node accepted is as old as
+    /// the two machines' wall clocks say.
+    fn accepted(&self, envelope: &Envelope<'_>) -> u64 {
+        if envelope.node == self.node {
+            return envelope.mono_ns;
+        }
+        let Some((at, now)) = self.clock.get() else {
+            return 0;
+        };
+        let mono_ns = now.mono_ns + at.elapsed().as_nanos() as u64;
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+        let age_ms = (unix.unwrap_or_default().as_millis() as u64).saturating_sub(envelope.ts);
+        mono_ns.saturating_sub(age_ms.saturating_mul(1_000_000))
+    }
+
+    fn deliver(&self, topic: &Topic, stored: &Stored, previous: SeqNo) {
+        let envelope = Envelope::decode(&stored.line);
+        let record = envelope.as_ref().and_then(|envelope| {
+            envelope.record(topic.as_str(), &stored.payload, stored.seq_no, previous)
+        });
+        match (envelope, record) {
+            (Some(envelope), Some(record)) => {
+                let accepted = self.accepted(&envelope);
+                self.events.deliver(topic.as_str(), &record, accepted);
+            }
+            _ => {
+                tracing::warn!(%topic, seq_no = stored.seq_no, "a message that no gateway wrote was left out")
+            }
+        }
+    }
+}
+
+/// Numbers, deduplicates and keeps messages in JetStream.
+pub struct Nats {
+    shared: Arc<Shared>,
+    publisher: Publisher,
+    pumps: Arc<[mpsc::UnboundedSender<Command>]>,
+    runtime: tokio::runtime::Handle,
+    replicas: usize,
+}
+
+impl Nats {
+    /// Connects, makes what is not there, and checks what is.
+    ///
+    /// # Errors
+    /// One line: what is wrong, and the mend.
+    pub async fn open(
+        options: Options,
+        retention: &Retention,
+        events: Arc<dyn Events>,
+    ) -> Result<Self, String> {
+        let node = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
+        let link = Link::open(&options, &node).await?;
+        setup::check_server(&link.client.server_info(), &options)?;
+        let epochs = setup::ensure(&link, &options, retention).await?;
+        let epochs = Arc::new(RwLock::new(epochs));
+        let reader = Arc::new(Reader::new(
+            link.clone(),
+            options.partitions,
+            options.replicas,
+            retention.history_size,
+        ));
+        let publisher = Publisher::new(
+            link.clone(),
+            reader.clone(),
+            epochs.clone(),
+            node.clone(),
+            options.partitions,
+        );
+        let shared = Arc::new(Shared {
+            link,
+            reader,
+            partitions: options.partitions,
+            node,
+            epochs,
+            events,
+            replaying: Semaphore::new(MOST_REPLAYS),
+            clock: OnceLock::new(),
+            down: Mutex::new(None),
+        });
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let asking = Arc::new(Semaphore::new(MOST_CHECKS));
+        let pumps = std::iter::repeat_with(|| pump::start(shared.clone(), asking.clone()));
+        let pumps: Arc<[_]> = pumps.take(cores.min(8)).collect();
+        let replicas = options.replicas;
+        let care = look_after(shared.clone(), pumps.clone(), options, retention.clone());
+        tokio::spawn(shared.link.stop.clone().run_until_cancelled_owned(care));
+        Ok(Self {
+            shared,
+            publisher,
+            pumps,
+            runtime: tokio::runtime::Handle::current(),
+            replicas,
+        })
+    }
+
+    fn tell(&self, topic: &Topic, command: Command) {
+        let hash = crc32fast::hash(topic.as_str().as_bytes()) >> 8;
+        let _ = self.pumps[hash as usize % self.pumps.len()].send(command);
+    }
+}
+
+/// Looks after the streams: whether they answer, whether they are still the same, whether messages
+/// may have gone past us.
+async fn look_after(
+    shared: Arc<Shared>,
+    pumps: Arc<[mpsc::UnboundedSender<Command>]>,
+    options: Options,
+    retention: Retention,
+) {
+    // The first connection is no loss.
+    shared.link.take_missed();
+    let tell_all = |command: fn(u16) -> Command, partition| {
+        for pump in pumps.iter() {
+            let _ = pump.send(command(partition));
+        }
+    };
+    loop {
+        let _ = tokio::time::timeout(LOOK_AFTER, shared.link.changed()).await;
+        if !shared.link.is_connected() {
+            continue;
+        }
+        let mut problem = None;
+        let mut gone = false;
+        for partition in 0..options.partitions {
+            match shared.reader.info(partition).await {
+                Ok(Some(info)) => {
+                    let epoch = setup::epoch(&names::stream(partition), &info.created);
+                    if shared.epoch(partition) != epoch {
+                        tracing::warn!(
+                            partition,
+                            "the stream is a new one: its numbers begin anew"
+                        );
+                        shared.epochs.write()[usize::from(partition)] = epoch;
+                        tell_all(Command::Renumbered, partition);
+                    }
+                }
+                Ok(None) => gone = true,
+                Err(unavailable) => problem = Some(unavailable.0),
+            }
+        }
+        if gone {
+            tracing::warn!("a stream is gone and is made again");
+            problem = setup::ensure(&shared.link, &options, &retention)
+                .await
+                .err();
+        }
+        if problem.is_none() && shared.link.take_missed() {
+            tell_all(|_| Command::Resync, 0);
+        }
+        shared.report(problem);
+    }
+}
+
+impl Shared {
+    fn report(&self, problem: Option<String>) {
+        let mut down = self.down.lock();
+        match (&*down, &problem) {
+            (None, Some(why)) => tracing::error!(%why, "the streams cannot be used"),
+            (Some(_), None) => tracing::info!("the streams can be used again"),
+            _ => {}
+        }
+        *down = problem;
+    }
+}
+
+impl Backbone for Nats {
+    fn publish(
+        &self,
+        now: Now,
+        publication: Publication<'_>,
+    ) -> Answer<Result<Published, Unavailable>> {
+        self.shared.learn_clock(now);
+        self.publisher.publish(now, &publication)
+    }
+
+    fn replay(
+        &self,
+        now: Now,
+        topic: &Topic,
+        after: Option<&Position>,
+    ) -> Answer<Result<Replay, Unavailable>> {
+        self.shared.learn_clock(now);
+        let (reply, later) = oneshot::channel();
+        let question = Question {
+            topic: topic.clone(),
+            after: after.cloned(),
+            reply,
+            asked: tokio::time::Instant::now(),
+            checked: false,
+        };
+        self.tell(topic, Command::Ask(question));
+        Answer::Later(later)
+    }
+
+    fn history(
+        &self,
+        _: Now,
+        topic: &Topic,
+        after: SeqNo,
+        limit: usize,
+    ) -> Answer<Result<History, Unavailable>> {
+        let (reply, later) = oneshot::channel();
+        let (shared, topic) = (self.shared.clone(), topic.clone());
+        let reading = async move {
+            let partition = names::partition(topic.as_str(), shared.partitions);
+            let reader = &shared.reader;
+            let read = async {
+                let seq_no = reader.head(partition, &topic).await?;
+                let stored = reader.kept(partition, &topic, after, limit).await?;
+                Ok(History {
+                    head: Head {
+                        // What came while it was read belongs to it.
+                        seq_no: stored.last().map_or(seq_no, |last| last.seq_no.max(seq_no)),
+                        epoch: shared.epoch(partition),
+                    },
+                    records: pump::records(&topic, &stored, after),
+                })
+            };
+            let _ = reply.send(read.await);
+        };
+        let stop = self.shared.link.stop.clone();
+        self.runtime.spawn(stop.run_until_cancelled_owned(reading));
+        Answer::Later(later)
+    }
+
+    fn interest(&self, topic: &Topic, wanted: bool) {
+        self.tell(topic, Command::Interest(topic.clone(), wanted));
+    }
+
+    fn health(&self) -> Result<(), Unavailable> {
+        if !self.shared.link.is_connected() {
+            return Err(Unavailable("NATS is away".to_owned()));
+        }
+        match &*self.shared.down.lock() {
+            None => Ok(()),
+            Some(why) => Err(Unavailable(why.clone())),
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Replicated(self.replicas)
+    }
+
+    fn tend(&self, now: Now) {
+        self.shared.learn_clock(now);
+    }
+
+    fn close(&self) {
+        self.publisher.close();
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.shared.link.stop.cancel();
+    }
+}
