@@ -184,19 +184,12 @@ impl Nats {
             options.replicas,
             retention.history_size,
         ));
-        let publisher = Publisher::new(
-            link.clone(),
-            reader.clone(),
-            epochs.clone(),
-            node.clone(),
-            options.partitions,
-        );
         let shared = Arc::new(Shared {
-            link,
-            reader,
+            link: link.clone(),
+            reader: reader.clone(),
             partitions: options.partitions,
-            node,
-            epochs,
+            node: node.clone(),
+            epochs: epochs.clone(),
             events,
             replaying: Semaphore::new(MOST_REPLAYS),
             clock: OnceLock::new(),
@@ -206,6 +199,17 @@ impl Nats {
         let asking = Arc::new(Semaphore::new(MOST_CHECKS));
         let pumps = std::iter::repeat_with(|| pump::start(shared.clone(), asking.clone()));
         let pumps: Arc<[_]> = pumps.take(cores.min(8)).collect();
+        let acked = pumps.clone();
+        let acked =
+            move |topic: &Topic, seq_no| tell(&acked, topic, Command::Acked(topic.clone(), seq_no));
+        let publisher = Publisher::new(
+            link,
+            reader,
+            epochs,
+            node,
+            options.partitions,
+            Box::new(acked),
+        );
         let replicas = options.replicas;
         let care = look_after(shared.clone(), pumps.clone(), options, retention.clone());
         tokio::spawn(shared.link.stop.clone().run_until_cancelled_owned(care));
@@ -217,11 +221,13 @@ impl Nats {
             replicas,
         })
     }
+}
 
-    fn tell(&self, topic: &Topic, command: Command) {
-        let hash = crc32fast::hash(topic.as_str().as_bytes()) >> 8;
-        let _ = self.pumps[hash as usize % self.pumps.len()].send(command);
-    }
+/// Tells the pump of a topic.
+fn tell(pumps: &[mpsc::UnboundedSender<Command>], topic: &Topic, command: Command) {
+    // Other bits than those that chose the partition.
+    let hash = crc32fast::hash(topic.as_str().as_bytes()) >> 16;
+    let _ = pumps[hash as usize % pumps.len()].send(command);
 }
 
 /// Looks after the streams: whether they answer, whether they are still the same, whether messages
@@ -313,7 +319,7 @@ impl Backbone for Nats {
             asked: tokio::time::Instant::now(),
             checked: false,
         };
-        self.tell(topic, Command::Ask(question));
+        tell(&self.pumps, topic, Command::Ask(question));
         Answer::Later(later)
     }
 
@@ -349,7 +355,7 @@ impl Backbone for Nats {
     }
 
     fn interest(&self, topic: &Topic, wanted: bool) {
-        self.tell(topic, Command::Interest(topic.clone(), wanted));
+        tell(&self.pumps, topic, Command::Interest(topic.clone(), wanted));
     }
 
     fn health(&self) -> Result<(), Unavailable> {

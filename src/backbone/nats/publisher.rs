@@ -99,7 +99,11 @@ struct Shared {
     /// Only where one stream does not see every message id.
     ids: Option<Ids>,
     runtime: tokio::runtime::Handle,
+    acked: OnAck,
 }
+
+/// Called with a topic and its message's number before the publisher is told.
+pub(super) type OnAck = Box<dyn Fn(&Topic, SeqNo) + Send + Sync>;
 
 impl Publisher {
     /// Must be called within the runtime that does the work.
@@ -109,6 +113,7 @@ impl Publisher {
         epochs: Arc<RwLock<Vec<Epoch>>>,
         node: String,
         partitions: u16,
+        acked: OnAck,
     ) -> Self {
         let (jobs, given) = mpsc::unbounded_channel();
         let stop = link.stop.clone();
@@ -121,6 +126,7 @@ impl Publisher {
                 jobs,
                 epochs,
                 runtime: tokio::runtime::Handle::current(),
+                acked,
             }),
             way: Arc::default(),
             node,
@@ -283,6 +289,7 @@ impl Shared {
         seq_no: SeqNo,
         elsewhere: Option<Topic>,
     ) -> Published {
+        (self.acked)(elsewhere.as_ref().unwrap_or(&letter.topic), seq_no);
         Published {
             status,
             elsewhere,

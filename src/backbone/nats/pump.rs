@@ -54,6 +54,8 @@ pub(super) enum Command {
     Interest(Topic, bool),
     /// Answer this.
     Ask(Question),
+    /// A message of the topic was acknowledged on this node.
+    Acked(Topic, SeqNo),
     /// Messages may have gone past us.
     Resync,
     /// The partition's stream is another one: its numbers begin anew.
@@ -129,6 +131,11 @@ impl Pump {
             Command::Interest(topic, true) => self.open(topic).await,
             Command::Interest(topic, false) => self.close(&topic),
             Command::Ask(question) => self.ask(question),
+            Command::Acked(topic, seq_no) => {
+                if let Some(at) = self.by_topic.get(&topic) {
+                    self.entries[*at].tracker.expect(seq_no);
+                }
+            }
             Command::Resync => self.resync(),
             Command::Renumbered(partition) => self.renumbered(partition),
             Command::Head(key, head) => {
@@ -363,8 +370,8 @@ impl Pump {
     }
 
     fn resync(&mut self) {
-        for at in self.keys() {
-            self.with(at, Tracker::check);
+        for key in self.keys() {
+            self.with(key, Tracker::check);
         }
     }
 
@@ -403,7 +410,8 @@ impl Pump {
             if entry.listening.is_none() {
                 self.listen(at).await;
             } else {
-                self.answer_waiting(at);
+                // Those who still wait may wait for what went past us.
+                self.with(self.key(at), Tracker::check);
             }
         }
     }

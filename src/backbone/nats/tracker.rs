@@ -53,6 +53,8 @@ pub(super) struct Tracker<T> {
     last: SeqNo,
     /// The head is being asked for again.
     checking: bool,
+    /// There is a message with this number, whether it has come or not.
+    expected: SeqNo,
     /// What came and cannot be released yet.
     held: VecDeque<Item<T>>,
     held_bytes: usize,
@@ -69,6 +71,7 @@ impl<T> Tracker<T> {
             phase: Phase::Opening,
             last: 0,
             checking: false,
+            expected: 0,
             held: VecDeque::new(),
             held_bytes: 0,
             spilled: 0,
@@ -81,7 +84,13 @@ impl<T> Tracker<T> {
     /// something is missing.
     #[must_use]
     pub(super) fn settled(&self) -> Option<SeqNo> {
-        (self.phase == Phase::Following && !self.checking).then_some(self.last)
+        let settled = self.phase == Phase::Following && !self.checking;
+        (settled && self.last >= self.expected).then_some(self.last)
+    }
+
+    /// There is a message with this number: who asks from now on must not be told of an earlier end.
+    pub(super) fn expect(&mut self, seq_no: SeqNo) {
+        self.expected = self.expected.max(seq_no);
     }
 
     /// A message came.
