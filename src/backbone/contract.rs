@@ -314,7 +314,8 @@ async fn on_nats(seen: Arc<Seen>, partitions: u16) -> (Nats, nats_server::NatsSe
     let server = nats_server::NatsServer::start().await;
     let options = nats::Options {
         partitions,
-        ..nats::Options::of(&[&server.url()]).unwrap()
+        servers: vec![server.url().parse().unwrap()],
+        ..nats::Options::default()
     };
     let nats = Nats::open(options, &retention(), seen).await.unwrap();
     (nats, server)

@@ -1,6 +1,7 @@
 //! A gateway for one test, and who speaks to it.
 
 pub mod http;
+pub mod nats;
 pub mod raw;
 pub mod socket;
 pub mod tokens;
@@ -14,6 +15,7 @@ use micro_socket::server::Server;
 use serde_json::Value;
 
 pub use http::{Answer, Request};
+pub use nats::NatsServer;
 pub use raw::RawSocket;
 pub use socket::Socket;
 
@@ -32,6 +34,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub struct TestGateway {
     pub addr: SocketAddr,
     server: Server,
+    _nats: Option<NatsServer>,
 }
 
 impl TestGateway {
@@ -46,12 +49,21 @@ impl TestGateway {
         for (name, value) in settings {
             raw.add(name, (*value).to_owned(), (*name).to_owned());
         }
+        let mut nats = None;
+        if std::env::var_os("ON_NATS").is_some() && !settings.iter().any(|(n, _)| *n == "backbone")
+        {
+            let server = NatsServer::start().await;
+            raw.add("backbone", "nats".to_owned(), "backbone".to_owned());
+            raw.add("nats-url", server.url(), "nats-url".to_owned());
+            nats = Some(server);
+        }
         raw.add("addr", "127.0.0.1:0".to_owned(), "addr".to_owned());
         let settings = Settings::resolve(&raw, None).unwrap();
-        let server = Server::start(&settings).unwrap();
+        let server = Server::start(&settings).await.unwrap();
         Self {
             addr: server.addr,
             server,
+            _nats: nats,
         }
     }
 

@@ -17,6 +17,7 @@ mod architecture;
 mod bad_input;
 mod binary;
 mod closing;
+mod cluster;
 mod deploy;
 mod documents;
 mod durability;

@@ -8,6 +8,8 @@
 //! * `setup`: streams and buckets, made and checked.
 //! * `reader`: what a stream has kept.
 //! * `publisher`, `ids`: publishing, and message ids across partitions.
+//! * `sessions`: sessions that any gateway can go on with.
+//! * `bus`: what gateways ask each other.
 //! * `pump`: the topics that somebody on this node listens to.
 //!
 //! A message is published into the stream of its topic's partition. The stream refuses an id it has
@@ -15,6 +17,7 @@
 //! on the topic's live subject, with its number and the one before it. Only nodes with a subscriber
 //! of the topic listen there. Numbers are the stream's: they rise in a topic and have gaps.
 
+mod bus;
 mod envelope;
 mod ids;
 mod link;
@@ -22,6 +25,7 @@ mod names;
 mod publisher;
 mod pump;
 mod reader;
+mod sessions;
 mod setup;
 mod tracker;
 
@@ -31,6 +35,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+
+pub use self::bus::Bus;
+pub(crate) use self::sessions::TakeOver;
+pub use self::sessions::{NatsSessions, TAKE_OVER};
 
 use self::envelope::Envelope;
 use self::link::Link;
@@ -71,15 +79,11 @@ pub struct Options {
     pub connect_patience: Duration,
 }
 
-impl Options {
-    /// One replica, one partition, and the gateway's defaults.
-    ///
-    /// # Errors
-    /// When an address cannot be read.
-    pub fn of(servers: &[&str]) -> std::io::Result<Self> {
-        let servers = servers.iter().map(|server| server.parse());
-        Ok(Self {
-            servers: servers.collect::<Result<_, _>>()?,
+impl Default for Options {
+    /// One server on this machine, one replica, one partition.
+    fn default() -> Self {
+        Self {
+            servers: "nats://127.0.0.1:4222".parse().into_iter().collect(),
             credentials: None,
             replicas: 1,
             partitions: 1,
@@ -87,12 +91,15 @@ impl Options {
             session_ttl: Duration::from_secs(120),
             session_bytes: 256 << 20,
             connect_patience: Duration::from_secs(10),
-        })
+        }
     }
+}
 
+impl Options {
     /// How long the bucket keeps what was written last of a session.
     fn session_bucket_ttl(&self) -> Duration {
-        self.session_ttl
+        // One that lives is written anew in time, also when one such write fails.
+        self.session_ttl + 2 * sessions::RENEWED_EVERY
     }
 }
 
@@ -220,6 +227,18 @@ impl Nats {
             runtime: tokio::runtime::Handle::current(),
             replicas,
         })
+    }
+
+    /// The way to the other gateways.
+    #[must_use]
+    pub fn bus(&self) -> Bus {
+        Bus::new(self.shared.link.clone(), &self.shared.node)
+    }
+
+    /// The sessions of all gateways; called once.
+    #[must_use]
+    pub fn sessions(&self) -> NatsSessions {
+        NatsSessions::new(self.shared.link.clone(), self.bus())
     }
 }
 
