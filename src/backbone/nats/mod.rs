@@ -10,6 +10,8 @@
 //! * `publisher`, `ids`: publishing, and message ids across partitions.
 //! * `sessions`: sessions that any gateway can go on with.
 //! * `bus`: what gateways ask each other.
+//! * `cache`: the newest records of those. Pure.
+//! * `question`: questions for a topic's end, and their answers.
 //! * `pump`: the topics that somebody on this node listens to.
 //!
 //! A message is published into the stream of its topic's partition. The stream refuses an id it has
@@ -18,12 +20,14 @@
 //! of the topic listen there. Numbers are the stream's: they rise in a topic and have gaps.
 
 mod bus;
+mod cache;
 mod envelope;
 mod ids;
 mod link;
 mod names;
 mod publisher;
 mod pump;
+mod question;
 mod reader;
 mod sessions;
 mod setup;
@@ -43,11 +47,12 @@ pub use self::sessions::{NatsSessions, TAKE_OVER};
 use self::envelope::Envelope;
 use self::link::Link;
 use self::publisher::Publisher;
-use self::pump::{Command, Question};
+use self::pump::Command;
+use self::question::Question;
 use self::reader::{Reader, Stored};
 use super::{
-    Answer, Backbone, Durability, Events, Head, History, Now, Publication, Published, Replay,
-    Retention, Unavailable,
+    Answer, Backbone, Durability, Events, Head, History, Now, Publication, Published, Record,
+    Replay, Retention, Unavailable,
 };
 use crate::protocol::{Epoch, Position, SeqNo, Topic};
 
@@ -55,6 +60,8 @@ use crate::protocol::{Epoch, Position, SeqNo, Topic};
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// Questions to the streams that follow a lost connection, at once.
 const MOST_CHECKS: usize = 64;
+/// Bytes of the newest records that are kept for clients that come back.
+const CACHE_BYTES: usize = 64 << 20;
 /// Replays that are read at once.
 const MOST_REPLAYS: usize = 256;
 
@@ -112,6 +119,10 @@ struct Shared {
     epochs: Arc<RwLock<Vec<Epoch>>>,
     events: Arc<dyn Events>,
     replaying: Semaphore,
+    /// Bytes of records that each pump keeps.
+    cache_bytes: usize,
+    history_size: usize,
+    history_ttl_ms: u64,
     /// A moment on our clock and on the gateway's.
     clock: OnceLock<(Instant, Now)>,
     /// Why the streams cannot be used.
@@ -144,7 +155,8 @@ impl Shared {
         mono_ns.saturating_sub(age_ms.saturating_mul(1_000_000))
     }
 
-    fn deliver(&self, topic: &Topic, stored: &Stored, previous: SeqNo) {
+    /// Hands a message on, as the record that it returns.
+    fn deliver(&self, topic: &Topic, stored: &Stored, previous: SeqNo) -> Option<Record> {
         let envelope = Envelope::decode(&stored.line);
         let record = envelope.as_ref().and_then(|envelope| {
             envelope.record(topic.as_str(), &stored.payload, stored.seq_no, previous)
@@ -153,9 +165,12 @@ impl Shared {
             (Some(envelope), Some(record)) => {
                 let accepted = self.accepted(&envelope);
                 self.events.deliver(topic.as_str(), &record, accepted);
+                Some(record)
             }
             _ => {
-                tracing::warn!(%topic, seq_no = stored.seq_no, "a message that no gateway wrote was left out")
+                let seq_no = stored.seq_no;
+                tracing::warn!(%topic, seq_no, "a message that no gateway wrote was left out");
+                None
             }
         }
     }
@@ -185,12 +200,10 @@ impl Nats {
         setup::check_server(&link.client.server_info(), &options)?;
         let epochs = setup::ensure(&link, &options, retention).await?;
         let epochs = Arc::new(RwLock::new(epochs));
-        let reader = Arc::new(Reader::new(
-            link.clone(),
-            options.partitions,
-            options.replicas,
-            retention.history_size,
-        ));
+        let reader = Arc::new(Reader::new(link.clone(), &options, retention));
+        let workers = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(8);
         let shared = Arc::new(Shared {
             link: link.clone(),
             reader: reader.clone(),
@@ -199,13 +212,15 @@ impl Nats {
             epochs: epochs.clone(),
             events,
             replaying: Semaphore::new(MOST_REPLAYS),
+            cache_bytes: CACHE_BYTES.min(retention.history_bytes) / workers,
+            history_size: retention.history_size,
+            history_ttl_ms: retention.history_ttl.as_millis() as u64,
             clock: OnceLock::new(),
             down: Mutex::new(None),
         });
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let asking = Arc::new(Semaphore::new(MOST_CHECKS));
         let pumps = std::iter::repeat_with(|| pump::start(shared.clone(), asking.clone()));
-        let pumps: Arc<[_]> = pumps.take(cores.min(8)).collect();
+        let pumps: Arc<[_]> = pumps.take(workers).collect();
         let acked = pumps.clone();
         let acked =
             move |topic: &Topic, seq_no| tell(&acked, topic, Command::Acked(topic.clone(), seq_no));
@@ -363,7 +378,7 @@ impl Backbone for Nats {
                         seq_no: stored.last().map_or(seq_no, |last| last.seq_no.max(seq_no)),
                         epoch: shared.epoch(partition),
                     },
-                    records: pump::records(&topic, &stored, after),
+                    records: question::records(&topic, &stored, after),
                 })
             };
             let _ = reply.send(read.await);

@@ -9,41 +9,34 @@
 //! stream's leader: the leader knows of our interest before it answers, so no message can fall
 //! between the two.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Message;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::{BoxStream, SelectAll, StreamExt as _};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::Shared;
-use super::envelope::Envelope;
+use super::cache::Cache;
 use super::link::PATIENCE;
 use super::names;
+use super::question::Question;
 use super::reader::{Stored, Trimmed, live_headers};
 use super::tracker::{Act, Item, Tracker};
-use crate::backbone::{Head, Record, Replay, Unavailable};
-use crate::protocol::{Position, SeqNo, Topic, UnrecoveredReason};
+use crate::backbone::Unavailable;
+use crate::protocol::{SeqNo, Topic};
 
 /// What one topic may hold while something before it is missing, in bytes; the rest is read again.
 const MOST_HELD: usize = 1 << 20;
 /// Pause before a question to the stream is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a topic is listened to when nobody does any more: who was cut off comes back.
+const LINGER: Duration = Duration::from_secs(5);
 /// How often is looked for what has waited too long, and for topics that are not listened to yet.
 const TICK: Duration = Duration::from_millis(500);
-
-/// A question for a topic's end and what is before it.
-pub(super) struct Question {
-    pub(super) topic: Topic,
-    pub(super) after: Option<Position>,
-    pub(super) reply: oneshot::Sender<Result<Replay, Unavailable>>,
-    pub(super) asked: Instant,
-    /// The topic's head was asked for since.
-    pub(super) checked: bool,
-}
 
 /// A topic in its pump, and which of those with that number it is.
 type Key = (usize, u64);
@@ -74,6 +67,8 @@ struct Entry {
     /// Ends the subscription; `None` while there is none.
     listening: Option<AbortHandle>,
     waiting: Vec<Question>,
+    /// Since when nobody listens to it any more.
+    idle: Option<Instant>,
 }
 
 /// Some of the topics.
@@ -84,6 +79,10 @@ pub(super) struct Pump {
     by_topic: HashMap<Topic, usize>,
     generation: u64,
     live: SelectAll<BoxStream<'static, (Key, Message)>>,
+    cache: Cache,
+    began: Instant,
+    /// Topics that nobody listens to, and since when.
+    idle: VecDeque<(Instant, Topic)>,
     /// Topics with questions that wait, and topics that are not listened to yet.
     unsettled: HashSet<usize>,
     /// Bounds the questions to the stream that run at once.
@@ -101,6 +100,13 @@ pub(super) fn start(shared: Arc<Shared>, asking: Arc<Semaphore>) -> mpsc::Unboun
         by_topic: HashMap::new(),
         generation: 0,
         live: SelectAll::new(),
+        cache: Cache::new(
+            shared.cache_bytes,
+            shared.history_size,
+            shared.history_ttl_ms,
+        ),
+        began: Instant::now(),
+        idle: VecDeque::new(),
         unsettled: HashSet::new(),
         asking,
         acts: Vec::new(),
@@ -129,7 +135,12 @@ impl Pump {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Interest(topic, true) => self.open(topic).await,
-            Command::Interest(topic, false) => self.close(&topic),
+            Command::Interest(topic, false) => {
+                if let Some(at) = self.by_topic.get(&topic) {
+                    self.entries[*at].idle = Some(Instant::now());
+                    self.idle.push_back((Instant::now(), topic));
+                }
+            }
             Command::Ask(question) => self.ask(question),
             Command::Acked(topic, seq_no) => {
                 if let Some(at) = self.by_topic.get(&topic) {
@@ -155,7 +166,8 @@ impl Pump {
     }
 
     async fn open(&mut self, topic: Topic) {
-        if self.by_topic.contains_key(&topic) {
+        if let Some(at) = self.by_topic.get(&topic) {
+            self.entries[*at].idle = None;
             return;
         }
         self.generation += 1;
@@ -168,6 +180,7 @@ impl Pump {
             tracker,
             listening: None,
             waiting: Vec::new(),
+            idle: None,
         });
         self.by_topic.insert(topic, at);
         self.listen(at).await;
@@ -196,10 +209,22 @@ impl Pump {
         self.ask_head(key);
     }
 
+    /// Leaves the topics that nobody has listened to for a while.
+    fn leave_idle(&mut self) {
+        while let Some((_, topic)) = self.idle.pop_front_if(|(at, _)| at.elapsed() >= LINGER) {
+            let at = self.by_topic.get(&topic).copied();
+            let idle = at.and_then(|at| self.entries.get(at)?.idle);
+            if idle.is_some_and(|since| since.elapsed() >= LINGER) {
+                self.close(&topic);
+            }
+        }
+    }
+
     fn close(&mut self, topic: &Topic) {
         if let Some(at) = self.by_topic.remove(topic) {
             let entry = self.entries.remove(at);
             self.unsettled.remove(&at);
+            self.cache.forget(entry.generation);
             if let Some(abort) = entry.listening {
                 abort.abort();
             }
@@ -237,14 +262,20 @@ impl Pump {
         let mut acts = std::mem::take(&mut self.acts);
         act(&mut entry.tracker, &mut acts);
         let (topic, partition) = (entry.topic.clone(), entry.partition);
+        let now_ms = self.began.elapsed().as_millis() as u64;
         for act in acts.drain(..) {
             match act {
                 Act::Deliver(item, previous) => {
-                    self.shared.deliver(&topic, &item.message, previous);
+                    let record = self.shared.deliver(&topic, &item.message, previous);
+                    if let Some(record) = record {
+                        self.cache.push(now_ms, key.1, record);
+                    }
                 }
+                Act::Opened(head) => self.cache.begin(key.1, head),
                 Act::AskHead => self.ask_head(key),
                 Act::Fill(after, to) => self.ask_between(key, partition, topic.clone(), after, to),
-                Act::Lost => {
+                Act::Lost(left_behind) => {
+                    self.cache.begin(key.1, left_behind);
                     tracing::warn!(%topic, "messages were lost; the topic's subscribers are closed");
                     self.shared.events.lost(topic.as_str());
                 }
@@ -309,7 +340,7 @@ impl Pump {
 
     fn ask(&mut self, question: Question) {
         if !self.shared.link.is_connected() {
-            return refuse(question, "NATS is away");
+            return question.refuse("NATS is away");
         }
         match self.by_topic.get(&question.topic) {
             Some(at) => {
@@ -318,7 +349,7 @@ impl Pump {
                 self.answer_waiting(at);
             }
             // Nobody listens to it: the stream alone knows.
-            None => self.ask_stream(question),
+            None => question.ask_stream(self.shared.clone()),
         }
     }
 
@@ -329,7 +360,7 @@ impl Pump {
         };
         if let Some(last) = entry.tracker.settled() {
             let mut acts = Vec::new();
-            let partition = entry.partition;
+            let (partition, generation, cache) = (entry.partition, entry.generation, &self.cache);
             for mut question in std::mem::take(&mut entry.waiting) {
                 let position = question.after.as_ref();
                 let ahead = position.is_some_and(|after| after.seq_no > last);
@@ -339,10 +370,11 @@ impl Pump {
                     entry.tracker.check(&mut acts);
                     entry.waiting.push(question);
                 } else {
-                    answer(&self.shared, partition, question, last);
+                    let cached = |after| cache.after(generation, after);
+                    question.answer(&self.shared, partition, last, cached);
                 }
             }
-            if acts.contains_ask() {
+            if !acts.is_empty() {
                 self.ask_head(self.key(at));
             }
         }
@@ -354,19 +386,6 @@ impl Pump {
         } else {
             self.unsettled.insert(at);
         }
-    }
-
-    fn ask_stream(&self, question: Question) {
-        let shared = self.shared.clone();
-        let stop = shared.link.stop.clone();
-        let asking = async move {
-            let partition = names::partition(question.topic.as_str(), shared.partitions);
-            match shared.reader.head(partition, &question.topic).await {
-                Ok(head) => answer(&shared, partition, question, head),
-                Err(unavailable) => drop(question.reply.send(Err(unavailable))),
-            }
-        };
-        tokio::spawn(stop.run_until_cancelled_owned(asking));
     }
 
     fn resync(&mut self) {
@@ -381,6 +400,7 @@ impl Pump {
             if entry.partition != partition {
                 continue;
             }
+            self.cache.forget(entry.generation);
             self.generation += 1;
             entry.generation = self.generation;
             entry.tracker = Tracker::new(MOST_HELD).0;
@@ -399,13 +419,15 @@ impl Pump {
 
     async fn tick(&mut self) {
         let connected = self.shared.link.is_connected();
+        self.leave_idle();
+        self.cache.trim(self.began.elapsed().as_millis() as u64);
         for at in self.unsettled.iter().copied().collect::<Vec<_>>() {
             let Some(entry) = self.entries.get_mut(at) else {
                 continue;
             };
             let late = |q: &mut Question| !connected || q.asked.elapsed() >= PATIENCE;
             for question in entry.waiting.extract_if(.., late) {
-                refuse(question, "the stream did not answer in time");
+                question.refuse("the stream did not answer in time");
             }
             if entry.listening.is_none() {
                 self.listen(at).await;
@@ -417,20 +439,6 @@ impl Pump {
     }
 }
 
-trait Asks {
-    fn contains_ask(&self) -> bool;
-}
-
-impl Asks for Vec<Act<Stored>> {
-    fn contains_ask(&self) -> bool {
-        self.iter().any(|act| matches!(act, Act::AskHead))
-    }
-}
-
-fn refuse(question: Question, why: &str) {
-    let _ = question.reply.send(Err(Unavailable(why.to_owned())));
-}
-
 fn item(stored: Stored) -> Item<Stored> {
     Item {
         seq_no: stored.seq_no,
@@ -438,82 +446,4 @@ fn item(stored: Stored) -> Item<Stored> {
         bytes: stored.payload.len() + stored.line.len() + 256,
         message: stored,
     }
-}
-
-/// Answers a question for a topic whose end is known.
-fn answer(shared: &Arc<Shared>, partition: u16, question: Question, last: SeqNo) {
-    let epoch = shared.epoch(partition);
-    let head = Head {
-        seq_no: last,
-        epoch: epoch.clone(),
-    };
-    let at_once = match &question.after {
-        None => Some(Ok(Vec::new())),
-        Some(after) if after.epoch.as_ref().is_some_and(|known| *known != epoch) => {
-            Some(Err(UnrecoveredReason::Epoch))
-        }
-        Some(after) if after.seq_no == last => Some(Ok(Vec::new())),
-        Some(_) => None,
-    };
-    let (Some(after), None) = (&question.after, &at_once) else {
-        let outcome = at_once.unwrap_or(Ok(Vec::new()));
-        let _ = question.reply.send(Ok(Replay { head, outcome }));
-        return;
-    };
-    let after = after.seq_no;
-    let shared = shared.clone();
-    let stop = shared.link.stop.clone();
-    let reading = async move {
-        let Ok(_permit) = shared.replaying.acquire().await else {
-            return;
-        };
-        let reading = read(&shared, partition, &question.topic, after, head);
-        let late = || Err(Unavailable("the stream did not answer in time".to_owned()));
-        let replay = timeout(2 * PATIENCE, reading).await;
-        let _ = question.reply.send(replay.unwrap_or_else(|_| late()));
-    };
-    tokio::spawn(stop.run_until_cancelled_owned(reading));
-}
-
-async fn read(
-    shared: &Shared,
-    partition: u16,
-    topic: &Topic,
-    after: SeqNo,
-    head: Head,
-) -> Result<Replay, Unavailable> {
-    if after > head.seq_no {
-        // A topic without kept messages stands where its stream stands; another node may have said
-        // so when the stream was further on.
-        let end = shared.reader.info(partition).await?;
-        let ahead = end.is_none_or(|info| after > info.state.last);
-        let (seq_no, outcome) = if ahead {
-            (head.seq_no, Err(UnrecoveredReason::Ahead))
-        } else {
-            (after, Ok(Vec::new()))
-        };
-        let head = Head { seq_no, ..head };
-        return Ok(Replay { head, outcome });
-    }
-    let found = shared
-        .reader
-        .between(partition, topic, after, head.seq_no)
-        .await?;
-    let outcome = match found {
-        Ok(stored) => Ok(records(topic, &stored, after)),
-        Err(Trimmed) => Err(UnrecoveredReason::Trimmed),
-    };
-    Ok(Replay { head, outcome })
-}
-
-/// The records of stored messages; `after` is the number before the first of them.
-pub(super) fn records(topic: &Topic, stored: &[Stored], after: SeqNo) -> Vec<Record> {
-    let mut previous = after;
-    let record = |stored: &Stored| {
-        let envelope = Envelope::decode(&stored.line)?;
-        let record = envelope.record(topic.as_str(), &stored.payload, stored.seq_no, previous)?;
-        previous = stored.seq_no;
-        Some(record)
-    };
-    stored.iter().filter_map(record).collect()
 }

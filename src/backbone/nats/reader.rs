@@ -4,24 +4,30 @@
 //! replica may lag, and what it has not got yet would look as if it had never been.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_nats::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::envelope::{HEADER, line_in, number};
+use super::Options;
+use super::envelope::{Envelope, HEADER, line_in, number};
 use super::link::{Link, read_answer};
 use super::names;
 use super::setup::Info;
-use crate::backbone::Unavailable;
+use crate::backbone::{Retention, Unavailable};
 use crate::protocol::{SeqNo, Topic};
 
 /// No message was found.
 const NO_MESSAGE: u32 = 10037;
+/// At how many places a topic is read at once.
+const MOST_WAYS: u64 = 16;
 /// The stream is not there.
 const NO_STREAM: u32 = 10059;
 
@@ -49,19 +55,16 @@ pub(super) struct Reader {
     link: Arc<Link>,
     direct: bool,
     history_size: usize,
+    /// How long a message may be asked for, where its id is kept longer.
+    shorter_ttl_ms: Option<u64>,
     infos: Vec<mpsc::UnboundedSender<oneshot::Sender<InfoAnswer>>>,
 }
 
 impl Reader {
-    /// For streams with this many partitions and replicas. A topic keeps `history_size` messages
-    /// that may be asked for.
-    pub(super) fn new(
-        link: Arc<Link>,
-        partitions: u16,
-        replicas: usize,
-        history_size: usize,
-    ) -> Self {
-        let infos = (0..partitions).map(|partition| {
+    /// For the streams of these settings.
+    pub(super) fn new(link: Arc<Link>, options: &Options, retention: &Retention) -> Self {
+        let shorter = retention.history_ttl < retention.dedup_ttl;
+        let infos = (0..options.partitions).map(|partition| {
             let (ask, asked) = mpsc::unbounded_channel();
             let stop = link.stop.clone();
             tokio::spawn(stop.run_until_cancelled_owned(answer_infos(
@@ -73,8 +76,9 @@ impl Reader {
         });
         Self {
             infos: infos.collect(),
-            direct: replicas == 1,
-            history_size,
+            direct: options.replicas == 1,
+            history_size: retention.history_size,
+            shorter_ttl_ms: shorter.then(|| retention.history_ttl.as_millis() as u64),
             link,
         }
     }
@@ -124,12 +128,16 @@ impl Reader {
         after: SeqNo,
         to: SeqNo,
     ) -> Result<Result<Vec<Stored>, Trimmed>, Unavailable> {
-        // Up to the topic's end, also behind `to`: a topic that pushed out a message after `after`
-        // has more than `history_size` newer ones, which are counted here.
-        let mut found = self
-            .kept(partition, topic, after, self.history_size + 1)
-            .await?;
-        if found.len() > self.history_size {
+        let most = self.history_size;
+        let Some(mut found) = self.scan(partition, topic, after, to).await? else {
+            return Ok(Err(Trimmed));
+        };
+        // Up to the topic's end, and last of all: a topic that pushed out a message after `after` has
+        // more than `history_size` newer ones, which are counted here.
+        let behind = found.last().map_or(after, |last| last.seq_no.max(to));
+        let rest = most + 1 - found.len();
+        found.extend(self.kept(partition, topic, behind, rest).await?);
+        if found.len() > most || found.first().is_some_and(|first| self.is_too_old(first)) {
             return Ok(Err(Trimmed));
         }
         // Age and size take the stream's oldest messages, whatever their topic.
@@ -139,6 +147,52 @@ impl Reader {
         }
         found.retain(|stored| stored.seq_no <= to);
         Ok(Ok(found))
+    }
+
+    /// The messages of a topic between two numbers, read at several places at once; `None` when they
+    /// are more than may be asked for.
+    async fn scan(
+        &self,
+        partition: u16,
+        topic: &Topic,
+        after: SeqNo,
+        to: SeqNo,
+    ) -> Result<Option<Vec<Stored>>, Unavailable> {
+        let subject = names::inward(partition, topic.as_str());
+        let Some(first) = self.next(partition, &subject, after + 1).await? else {
+            return Ok(Some(Vec::new()));
+        };
+        if first.seq_no > to {
+            return Ok(Some(Vec::new()));
+        }
+        let begin = first.seq_no + 1;
+        let span = (to + 1).saturating_sub(begin);
+        let ways = (span / 4).clamp(1, MOST_WAYS);
+        let found = AtomicUsize::new(1);
+        let read = async |way: u64| {
+            let mut stored = Vec::new();
+            let end = begin + span * (way + 1) / ways;
+            let mut from = begin + span * way / ways;
+            while from < end && found.load(Ordering::Relaxed) <= self.history_size {
+                let next = self.next(partition, &subject, from).await?;
+                let Some(next) = next.filter(|next| next.seq_no < end) else {
+                    break;
+                };
+                from = next.seq_no + 1;
+                found.fetch_add(1, Ordering::Relaxed);
+                stored.push(next);
+            }
+            Ok::<_, Unavailable>(stored)
+        };
+        let parts = try_join_all((0..ways).map(read)).await?;
+        if found.into_inner() > self.history_size {
+            return Ok(None);
+        }
+        Ok(Some(
+            std::iter::once(first)
+                .chain(parts.into_iter().flatten())
+                .collect(),
+        ))
     }
 
     /// The kept messages of a topic after a number, at most so many, oldest first.
@@ -153,17 +207,41 @@ impl Reader {
         let mut found = Vec::new();
         let mut from = after + 1;
         while found.len() < limit {
-            let next = json!({ "seq": from, "next_by_subj": subject });
-            let stored = if self.direct {
-                self.ask_direct(partition, &next).await?
-            } else {
-                self.ask_leader(partition, &next).await?
+            let Some(stored) = self.next(partition, &subject, from).await? else {
+                break;
             };
-            let Some(stored) = stored else { break };
             from = stored.seq_no + 1;
-            found.push(stored);
+            if !self.is_too_old(&stored) {
+                found.push(stored);
+            }
         }
         Ok(found)
+    }
+
+    /// Whether a message has outlived its time, where the stream keeps it longer for its id.
+    fn is_too_old(&self, stored: &Stored) -> bool {
+        let Some(ttl_ms) = self.shorter_ttl_ms else {
+            return false;
+        };
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = unix.unwrap_or_default().as_millis() as u64;
+        let ts = Envelope::decode(&stored.line).map(|envelope| envelope.ts);
+        ts.is_none_or(|ts| ts.saturating_add(ttl_ms) <= now_ms)
+    }
+
+    /// A subject's first kept message from a number on.
+    async fn next(
+        &self,
+        partition: u16,
+        subject: &str,
+        from: SeqNo,
+    ) -> Result<Option<Stored>, Unavailable> {
+        let what = json!({ "seq": from, "next_by_subj": subject });
+        if self.direct {
+            self.ask_direct(partition, &what).await
+        } else {
+            self.ask_leader(partition, &what).await
+        }
     }
 
     async fn ask_direct(

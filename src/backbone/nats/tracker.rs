@@ -32,8 +32,10 @@ pub(super) enum Act<T> {
     AskHead,
     /// Ask for everything after the first number up to the second, then call [`Tracker::filled`].
     Fill(SeqNo, SeqNo),
-    /// Something is missing for good.
-    Lost,
+    /// Something is missing for good: everything up to this number is left behind.
+    Lost(SeqNo),
+    /// The topic stands here; everything behind it will be delivered.
+    Opened(SeqNo),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,7 @@ impl<T> Tracker<T> {
             Phase::Opening => {
                 self.last = head;
                 self.phase = Phase::Following;
+                acts.push(Act::Opened(head));
                 self.release(acts);
             }
             Phase::Following => {
@@ -144,8 +147,8 @@ impl<T> Tracker<T> {
                 self.last = self.last.max(to);
             }
             None => {
-                acts.push(Act::Lost);
                 self.last = self.last.max(to);
+                acts.push(Act::Lost(self.last));
             }
         }
         self.release(acts);
@@ -223,7 +226,7 @@ mod tests {
         let (mut tracker, _) = Tracker::new(100);
         let mut acts = Vec::new();
         tracker.head_is(head, &mut acts);
-        assert!(acts.is_empty());
+        assert_eq!(acts, [Act::Opened(head)]);
         tracker
     }
 
@@ -237,7 +240,7 @@ mod tests {
         }
         assert!(acts.is_empty() && tracker.settled().is_none());
         tracker.head_is(7, &mut acts);
-        assert_eq!(acts, [Act::Deliver(item(9, 7), 7)]);
+        assert_eq!(acts, [Act::Opened(7), Act::Deliver(item(9, 7), 7)]);
         assert_eq!(tracker.settled(), Some(9));
     }
 
@@ -268,7 +271,7 @@ mod tests {
         tracker.arrived(item(9, 7), &mut acts);
         acts.clear();
         tracker.filled(None, &mut acts);
-        assert_eq!(acts, [Act::Lost, Act::Deliver(item(9, 7), 7)]);
+        assert_eq!(acts, [Act::Lost(7), Act::Deliver(item(9, 7), 7)]);
     }
 
     #[test]
@@ -349,7 +352,8 @@ mod tests {
                 for act in acts.drain(..) {
                     match act {
                         Act::Deliver(item, previous) => delivered.push((item.seq_no, previous)),
-                        Act::Lost => prop_assert!(false, "nothing was lost"),
+                        Act::Lost(_) => prop_assert!(false, "nothing was lost"),
+                        Act::Opened(_) => {}
                         ask => asked.push_back((step, ask)),
                     }
                 }
