@@ -308,7 +308,12 @@ async fn synced_later(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
 }
 
 #[path = "../tests/harness/nats.rs"]
-pub(crate) mod nats_server;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the integration tests use all of it, from outside"
+)]
+mod nats_server;
 
 async fn on_nats(seen: Arc<Seen>, partitions: u16) -> (Nats, nats_server::NatsServer) {
     let server = nats_server::NatsServer::start().await;

@@ -5,6 +5,7 @@ pub mod nats;
 pub mod raw;
 pub mod socket;
 pub mod tokens;
+pub mod wire;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use http::{Answer, Request};
 pub use nats::NatsServer;
 pub use raw::RawSocket;
 pub use socket::Socket;
+pub use wire::Wire;
 
 /// How long anything may take that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +36,6 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub struct TestGateway {
     pub addr: SocketAddr,
     server: Server,
-    _nats: Option<NatsServer>,
 }
 
 impl TestGateway {
@@ -49,21 +50,12 @@ impl TestGateway {
         for (name, value) in settings {
             raw.add(name, (*value).to_owned(), (*name).to_owned());
         }
-        let mut nats = None;
-        if std::env::var_os("ON_NATS").is_some() && !settings.iter().any(|(n, _)| *n == "backbone")
-        {
-            let server = NatsServer::start().await;
-            raw.add("backbone", "nats".to_owned(), "backbone".to_owned());
-            raw.add("nats-url", server.url(), "nats-url".to_owned());
-            nats = Some(server);
-        }
         raw.add("addr", "127.0.0.1:0".to_owned(), "addr".to_owned());
         let settings = Settings::resolve(&raw, None).unwrap();
         let server = Server::start(&settings).await.unwrap();
         Self {
             addr: server.addr,
             server,
-            _nats: nats,
         }
     }
 

@@ -18,6 +18,7 @@ mod bad_input;
 mod binary;
 mod closing;
 mod cluster;
+mod cluster_faults;
 mod deploy;
 mod documents;
 mod durability;

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, Event, HeaderMap, Message, StatusCode, Subscriber};
+use async_nats::{Client, Event, HeaderMap, Message, ServerAddr, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout};
@@ -316,9 +317,20 @@ async fn connect(options: &Options, node: &str, signals: Arc<Signals>) -> Result
         let explain = |error| format!("nats-creds {}: {error}", file.display());
         connect = connect.credentials_file(file).await.map_err(explain)?;
     }
+    let word = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let named = options.servers.iter().find_map(|server| {
+        let name = server.username().map(word)?;
+        Some((name, server.password().map(word)))
+    });
+    connect = match named {
+        Some((user, Some(password))) => connect.user_and_password(user, password),
+        Some((token, None)) => connect.token(token),
+        None => connect,
+    };
+    let servers: Vec<ServerAddr> = options.servers.iter().cloned().map(nameless).collect();
     let deadline = Instant::now() + options.connect_patience;
     loop {
-        match connect.clone().connect(&options.servers[..]).await {
+        match connect.clone().connect(&servers[..]).await {
             Ok(client) => return Ok(client),
             Err(error) if Instant::now() >= deadline || !is_temporary(&error) => {
                 return Err(format!("cannot connect: {error}"));
@@ -326,6 +338,14 @@ async fn connect(options: &Options, node: &str, signals: Arc<Signals>) -> Result
             Err(_) => sleep(Duration::from_millis(200)).await,
         }
     }
+}
+
+/// The address alone, without the name and password it came with.
+fn nameless(server: ServerAddr) -> ServerAddr {
+    let mut url = server.clone().into_inner();
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    ServerAddr::from_url(url).unwrap_or(server)
 }
 
 fn is_temporary(error: &async_nats::ConnectError) -> bool {

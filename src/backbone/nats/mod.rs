@@ -233,8 +233,20 @@ impl Nats {
             Box::new(acked),
         );
         let replicas = options.replicas;
-        let care = look_after(shared.clone(), pumps.clone(), options, retention.clone());
-        tokio::spawn(shared.link.stop.clone().run_until_cancelled_owned(care));
+        let caretaker = Caretaker {
+            shared: shared.clone(),
+            pumps: pumps.clone(),
+            options,
+            retention: retention.clone(),
+            ends: Vec::new(),
+        };
+        tokio::spawn(
+            shared
+                .link
+                .stop
+                .clone()
+                .run_until_cancelled_owned(caretaker.run()),
+        );
         Ok(Self {
             shared,
             publisher,
@@ -266,53 +278,71 @@ fn tell(pumps: &[mpsc::UnboundedSender<Command>], topic: &Topic, command: Comman
 
 /// Looks after the streams: whether they answer, whether they are still the same, whether messages
 /// may have gone past us.
-async fn look_after(
+struct Caretaker {
     shared: Arc<Shared>,
     pumps: Arc<[mpsc::UnboundedSender<Command>]>,
     options: Options,
     retention: Retention,
-) {
-    // The first connection is no loss.
-    shared.link.take_missed();
-    let tell_all = |command: fn(u16) -> Command, partition| {
-        for pump in pumps.iter() {
-            let _ = pump.send(command(partition));
-        }
-    };
-    loop {
-        let _ = tokio::time::timeout(LOOK_AFTER, shared.link.changed()).await;
-        if !shared.link.is_connected() {
-            continue;
-        }
-        let mut problem = None;
-        let mut gone = false;
-        for partition in 0..options.partitions {
-            match shared.reader.info(partition).await {
-                Ok(Some(info)) => {
-                    let epoch = setup::epoch(&names::stream(partition), &info.created);
-                    if shared.epoch(partition) != epoch {
-                        tracing::warn!(
-                            partition,
-                            "the stream is a new one: its numbers begin anew"
-                        );
-                        shared.epochs.write()[usize::from(partition)] = epoch;
-                        tell_all(Command::Renumbered, partition);
-                    }
-                }
-                Ok(None) => gone = true,
-                Err(unavailable) => problem = Some(unavailable.0),
+    /// The end of each stream when it was looked at last.
+    ends: Vec<SeqNo>,
+}
+
+impl Caretaker {
+    async fn run(mut self) {
+        // The first connection is no loss.
+        self.shared.link.take_missed();
+        loop {
+            let _ = tokio::time::timeout(LOOK_AFTER, self.shared.link.changed()).await;
+            if self.shared.link.is_connected() {
+                let problem = self.look().await;
+                self.shared.report(problem);
             }
         }
-        if gone {
-            tracing::warn!("a stream is gone and is made again");
-            problem = setup::ensure(&shared.link, &options, &retention)
-                .await
-                .err();
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for pump in self.pumps.iter() {
+            let _ = pump.send(command());
         }
-        if problem.is_none() && shared.link.take_missed() {
-            tell_all(|_| Command::Resync, 0);
+    }
+
+    /// Returns why the streams cannot be used.
+    async fn look(&mut self) -> Option<String> {
+        let mut ends = Vec::new();
+        for partition in 0..self.options.partitions {
+            match self.shared.reader.info(partition).await {
+                Ok(Some(info)) => {
+                    self.compare(partition, &info.created);
+                    ends.push(info.state.last);
+                }
+                Ok(None) => {
+                    tracing::warn!(partition, "the stream is gone and is made again");
+                    let made =
+                        setup::ensure(&self.shared.link, &self.options, &self.retention).await;
+                    return made.err();
+                }
+                Err(unavailable) => return Some(unavailable.0),
+            }
         }
-        shared.report(problem);
+        let before = std::mem::replace(&mut self.ends, ends);
+        if self.shared.link.take_missed() {
+            self.tell_all(|| Command::Resync);
+        } else {
+            // What was there at the last look has come by now.
+            for (partition, end) in (0..).zip(before) {
+                self.tell_all(|| Command::Clear(partition, end));
+            }
+        }
+        None
+    }
+
+    fn compare(&self, partition: u16, created: &str) {
+        let epoch = setup::epoch(&names::stream(partition), created);
+        if self.shared.epoch(partition) != epoch {
+            tracing::warn!(partition, "the stream is a new one: its numbers begin anew");
+            self.shared.epochs.write()[usize::from(partition)] = epoch;
+            self.tell_all(|| Command::Renumbered(partition));
+        }
     }
 }
 

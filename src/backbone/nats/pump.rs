@@ -49,7 +49,9 @@ pub(super) enum Command {
     Ask(Question),
     /// A message of the topic was acknowledged on this node.
     Acked(Topic, SeqNo),
-    /// Messages may have gone past us.
+    /// Nothing of the partition up to this number has gone past us.
+    Clear(u16, SeqNo),
+    /// Messages may have gone past us since.
     Resync,
     /// The partition's stream is another one: its numbers begin anew.
     Renumbered(u16),
@@ -79,6 +81,8 @@ pub(super) struct Pump {
     by_topic: HashMap<Topic, usize>,
     generation: u64,
     live: SelectAll<BoxStream<'static, (Key, Message)>>,
+    /// Up to where nothing has gone past us, by partition.
+    clear: Vec<SeqNo>,
     cache: Cache,
     began: Instant,
     /// Topics that nobody listens to, and since when.
@@ -100,6 +104,7 @@ pub(super) fn start(shared: Arc<Shared>, asking: Arc<Semaphore>) -> mpsc::Unboun
         by_topic: HashMap::new(),
         generation: 0,
         live: SelectAll::new(),
+        clear: vec![0; usize::from(shared.partitions)],
         cache: Cache::new(
             shared.cache_bytes,
             shared.history_size,
@@ -146,6 +151,9 @@ impl Pump {
                 if let Some(at) = self.by_topic.get(&topic) {
                     self.entries[*at].tracker.expect(seq_no);
                 }
+            }
+            Command::Clear(partition, seq_no) => {
+                self.clear[usize::from(partition)] = seq_no;
             }
             Command::Resync => self.resync(),
             Command::Renumbered(partition) => self.renumbered(partition),
@@ -390,11 +398,16 @@ impl Pump {
 
     fn resync(&mut self) {
         for key in self.keys() {
-            self.with(key, Tracker::check);
+            let clear = self.clear[usize::from(self.entries[key.0].partition)];
+            self.with(key, |tracker, acts| {
+                tracker.clear_up_to(clear);
+                tracker.check(acts);
+            });
         }
     }
 
     fn renumbered(&mut self, partition: u16) {
+        self.clear[usize::from(partition)] = 0;
         for key in self.keys() {
             let entry = &mut self.entries[key.0];
             if entry.partition != partition {

@@ -52,7 +52,10 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Tracker<T> {
     phase: Phase,
+    /// Everything up to this number was released; subscribers were told of no later one.
     last: SeqNo,
+    /// Nothing up to this number is missing; never below `last`.
+    clear: SeqNo,
     /// The head is being asked for again.
     checking: bool,
     /// There is a message with this number, whether it has come or not.
@@ -72,6 +75,7 @@ impl<T> Tracker<T> {
         let tracker = Self {
             phase: Phase::Opening,
             last: 0,
+            clear: 0,
             checking: false,
             expected: 0,
             held: VecDeque::new(),
@@ -103,6 +107,13 @@ impl<T> Tracker<T> {
         }
     }
 
+    /// Nothing up to this number is missing, unless we know better.
+    pub(super) fn clear_up_to(&mut self, seq_no: SeqNo) {
+        if self.settled().is_some() {
+            self.clear = self.clear.max(seq_no);
+        }
+    }
+
     /// Messages may have gone past us: the head has to be asked for again.
     pub(super) fn check(&mut self, acts: &mut Vec<Act<T>>) {
         // Who opens is asking already, and asks again when that fails.
@@ -117,6 +128,7 @@ impl<T> Tracker<T> {
         match self.phase {
             Phase::Opening => {
                 self.last = head;
+                self.clear = head;
                 self.phase = Phase::Following;
                 acts.push(Act::Opened(head));
                 self.release(acts);
@@ -144,10 +156,12 @@ impl<T> Tracker<T> {
                 for item in items {
                     self.deliver(item, acts);
                 }
-                self.last = self.last.max(to);
+                // `last` stays where it is when there was nothing: it is what subscribers know.
+                self.clear = self.clear.max(to);
             }
             None => {
                 self.last = self.last.max(to);
+                self.clear = self.last;
                 acts.push(Act::Lost(self.last));
             }
         }
@@ -155,7 +169,7 @@ impl<T> Tracker<T> {
     }
 
     fn follow(&mut self, item: Item<T>, acts: &mut Vec<Act<T>>) {
-        if item.previous <= self.last {
+        if item.previous <= self.clear {
             self.deliver(item, acts);
         } else {
             let to = item.previous;
@@ -167,14 +181,15 @@ impl<T> Tracker<T> {
     fn deliver(&mut self, item: Item<T>, acts: &mut Vec<Act<T>>) {
         if item.seq_no > self.last {
             let previous = std::mem::replace(&mut self.last, item.seq_no);
+            self.clear = self.clear.max(item.seq_no);
             acts.push(Act::Deliver(item, previous));
         }
     }
 
     fn fill_up_to(&mut self, to: SeqNo, acts: &mut Vec<Act<T>>) {
-        if to > self.last {
+        if to > self.clear {
             self.phase = Phase::Filling(to);
-            acts.push(Act::Fill(self.last, to));
+            acts.push(Act::Fill(self.clear, to));
         }
     }
 
@@ -196,7 +211,7 @@ impl<T> Tracker<T> {
                 let spilled = std::mem::take(&mut self.spilled);
                 return self.fill_up_to(spilled, acts);
             };
-            if item.previous > self.last && item.seq_no > self.last {
+            if item.previous > self.clear && item.seq_no > self.last {
                 let to = item.previous;
                 self.held.push_front(item);
                 return self.fill_up_to(to, acts);
@@ -292,6 +307,32 @@ mod tests {
         let mut acts = Vec::new();
         tracker.arrived(item(20, 0), &mut acts);
         assert_eq!(acts, [Act::Deliver(item(20, 0), 8)]);
+    }
+
+    #[test]
+    fn a_check_that_finds_nothing_leaves_what_subscribers_know() {
+        let mut tracker = opened(3);
+        let mut acts = Vec::new();
+        tracker.check(&mut acts);
+        tracker.head_is(40, &mut acts);
+        acts.clear();
+        tracker.filled(Some(Vec::new()), &mut acts);
+        assert_eq!((tracker.settled(), acts.len()), (Some(3), 0));
+        tracker.arrived(item(41, 0), &mut acts);
+        assert_eq!(acts, [Act::Deliver(item(41, 0), 3)]);
+    }
+
+    #[test]
+    fn what_is_known_to_be_clear_is_not_asked_for() {
+        let mut tracker = opened(3);
+        let mut acts = Vec::new();
+        tracker.clear_up_to(30);
+        tracker.check(&mut acts);
+        tracker.head_is(40, &mut acts);
+        assert_eq!(acts, [Act::AskHead, Act::Fill(30, 40)]);
+        // Not while something is missing.
+        tracker.clear_up_to(60);
+        assert_eq!(tracker.clear, 30);
     }
 
     #[test]

@@ -35,10 +35,24 @@ impl NatsServer {
 
     /// Starts one with more lines in its settings file.
     pub async fn with(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let mut server = Self {
+            port: free_port(),
+            more: format!("jetstream {{ store_dir: {store:?} }}\n{more}"),
+            child: None,
+            dir,
+        };
+        server.start_again().await;
+        server
+    }
+
+    /// Starts one that keeps nothing.
+    pub async fn without_jetstream() -> Self {
         let mut server = Self {
             port: free_port(),
             dir: tempfile::tempdir().unwrap(),
-            more: more.to_owned(),
+            more: String::new(),
             child: None,
         };
         server.start_again().await;
@@ -63,12 +77,8 @@ impl NatsServer {
     /// Starts it again on the same port and with the same folder.
     pub async fn start_again(&mut self) {
         self.stop();
-        let store = self.dir.path().join("store");
         let settings = self.dir.path().join("nats.conf");
-        let text = format!(
-            "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: {:?} }}\n{}\n",
-            self.port, store, self.more
-        );
+        let text = format!("listen: \"127.0.0.1:{}\"\n{}\n", self.port, self.more);
         std::fs::write(&settings, text).unwrap();
         let program = program();
         let child = Command::new(&program)
@@ -99,11 +109,6 @@ impl NatsServer {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-
-    /// Its process.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
     }
 }
 
