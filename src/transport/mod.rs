@@ -127,12 +127,7 @@ impl ShardHandle {
 
     /// Takes a user's session from the connection that holds it, which is closed with 4009. `None` when it
     /// does not hold it any more.
-    pub async fn take_over(
-        &self,
-        key: Key,
-        id: SessionId,
-        user: &str,
-    ) -> Option<SessionRecord> {
+    pub async fn take_over(&self, key: Key, id: SessionId, user: &str) -> Option<SessionRecord> {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::TakeOver(key, id, user.into(), reply));
         answer.await.ok().flatten()

@@ -217,7 +217,7 @@ impl Link {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             return Err(Unavailable("JetStream does not answer".to_owned()));
         }
-        Ok(read_answer(&message.payload)?)
+        read_answer(&message.payload)
     }
 
     async fn take_answers(self: Arc<Self>, mut answers: Subscriber) {

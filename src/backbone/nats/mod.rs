@@ -219,7 +219,7 @@ impl Nats {
             down: Mutex::new(None),
         });
         let asking = Arc::new(Semaphore::new(MOST_CHECKS));
-        let pumps = std::iter::repeat_with(|| pump::start(shared.clone(), asking.clone()));
+        let pumps = std::iter::repeat_with(|| pump::start(&shared, &asking));
         let pumps: Arc<[_]> = pumps.take(workers).collect();
         let acked = pumps.clone();
         let acked =

@@ -218,7 +218,7 @@ impl Shared {
                 Ok(true) => Self::append(&shared, letter),
                 // Somebody was first: with the same topic, this is the same message, or a copy of it.
                 Ok(false) => {
-                    drop(runtime.spawn(async move { shared.reserved_before(letter).await }))
+                    runtime.spawn(async move { shared.reserved_before(letter).await });
                 }
                 Err(unavailable) => drop(letter.reply.send(Err(unavailable))),
             }

@@ -95,7 +95,10 @@ pub(super) struct Pump {
 }
 
 /// Starts a pump.
-pub(super) fn start(shared: Arc<Shared>, asking: Arc<Semaphore>) -> mpsc::UnboundedSender<Command> {
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    asking: &Arc<Semaphore>,
+) -> mpsc::UnboundedSender<Command> {
     let (own, commands) = mpsc::unbounded_channel();
     let pump = Pump {
         shared: shared.clone(),
@@ -113,7 +116,7 @@ pub(super) fn start(shared: Arc<Shared>, asking: Arc<Semaphore>) -> mpsc::Unboun
         began: Instant::now(),
         idle: VecDeque::new(),
         unsettled: HashSet::new(),
-        asking,
+        asking: asking.clone(),
         acts: Vec::new(),
     };
     let stop = shared.link.stop.clone();

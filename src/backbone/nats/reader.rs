@@ -78,7 +78,7 @@ impl Reader {
             infos: infos.collect(),
             direct: options.replicas == 1,
             history_size: retention.history_size,
-            shorter_ttl_ms: shorter.then(|| retention.history_ttl.as_millis() as u64),
+            shorter_ttl_ms: shorter.then_some(retention.history_ttl.as_millis() as u64),
             link,
         }
     }
