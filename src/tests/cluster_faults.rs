@@ -7,7 +7,6 @@ use micro_socket::config::{RawSettings, Settings};
 use micro_socket::server::Server;
 use serde_json::{Value, json};
 
-use crate::harness::nats::free_port;
 use crate::harness::{NatsServer, Socket, TestGateway, Wire, soon};
 
 async fn gateway(url: &str, more: &[(&'static str, &str)]) -> TestGateway {
@@ -270,10 +269,11 @@ async fn what_does_not_fit_is_refused_at_the_start() {
 
 #[tokio::test]
 async fn nobody_there_or_no_jetstream_is_refused_after_a_while() {
-    let nobody = format!("nats://127.0.0.1:{}", free_port());
+    // Nobody may listen there.
+    let nobody = "nats://127.0.0.1:1";
     let bare = NatsServer::without_jetstream().await;
     let bare_url = bare.url();
-    let (nobody, bare) = ([("nats-url", &*nobody)], [("nats-url", &*bare_url)]);
+    let (nobody, bare) = ([("nats-url", nobody)], [("nats-url", &*bare_url)]);
     let (nobody, bare) = tokio::join!(refusal(&nobody), refusal(&bare));
     assert!(nobody.contains("cannot connect"), "{nobody}");
     assert!(bare.contains("is JetStream enabled"), "{bare}");

@@ -1,25 +1,19 @@
-//! A real nats-server for one test, on a free port, with a folder of its own.
+//! A real nats-server for one test, on a port that it chooses, with a folder of its own.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
 /// A nats-server with JetStream. Dropped, it is killed and its folder removed.
 pub struct NatsServer {
-    port: u16,
+    /// Chosen by the server when it is started first.
+    port: Option<u16>,
     dir: TempDir,
     more: String,
     child: Option<Child>,
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// The program: `NATS_SERVER`, or `nats-server` on PATH.
@@ -37,22 +31,20 @@ impl NatsServer {
     pub async fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("store");
-        let mut server = Self {
-            port: free_port(),
-            more: format!("jetstream {{ store_dir: {store:?} }}\n{more}"),
-            child: None,
-            dir,
-        };
-        server.start_again().await;
-        server
+        let more = format!("jetstream {{ store_dir: {store:?} }}\n{more}");
+        Self::begin(dir, more).await
     }
 
     /// Starts one that keeps nothing.
     pub async fn without_jetstream() -> Self {
+        Self::begin(tempfile::tempdir().unwrap(), String::new()).await
+    }
+
+    async fn begin(dir: TempDir, more: String) -> Self {
         let mut server = Self {
-            port: free_port(),
-            dir: tempfile::tempdir().unwrap(),
-            more: String::new(),
+            port: None,
+            dir,
+            more,
             child: None,
         };
         server.start_again().await;
@@ -61,12 +53,12 @@ impl NatsServer {
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port())
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.expect("it was started")
     }
 
     /// Where it keeps its streams.
@@ -77,8 +69,13 @@ impl NatsServer {
     /// Starts it again on the same port and with the same folder.
     pub async fn start_again(&mut self) {
         self.stop();
-        let settings = self.dir.path().join("nats.conf");
-        let text = format!("listen: \"127.0.0.1:{}\"\n{}\n", self.port, self.more);
+        let dir = self.dir.path();
+        let settings = dir.join("nats.conf");
+        let port = self.port.map_or(-1, i32::from);
+        let text = format!(
+            "host: \"127.0.0.1\"\nport: {port}\nports_file_dir: {dir:?}\n{}\n",
+            self.more
+        );
         std::fs::write(&settings, text).unwrap();
         let program = program();
         let child = Command::new(&program)
@@ -93,9 +90,21 @@ impl NatsServer {
                 "{program} cannot be started ({error}): `.ci/tools nats-server` installs it, or NATS_SERVER names it"
             )
         });
+        let pid = child.id();
         self.child = Some(child);
+        // Written once it listens; a killed one leaves its own behind, with another number.
+        let ports = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let ours = name.ends_with(&format!("_{pid}.ports"));
+            ours.then(|| std::fs::read_to_string(entry.path()).ok())?
+        };
         for _ in 0..1000 {
-            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+            let mut entries = std::fs::read_dir(self.dir.path()).unwrap();
+            let text = entries.find_map(|entry| ports(entry.ok()?));
+            let text: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());
+            let url = text.and_then(|text| Some(text["nats"][0].as_str()?.to_owned()));
+            if let Some(port) = url.and_then(|url| url.rsplit(':').next()?.parse().ok()) {
+                self.port = Some(port);
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
