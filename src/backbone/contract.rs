@@ -145,6 +145,18 @@ pub(crate) async fn copies_in_flight_have_one_effect(backbone: &dyn Backbone, se
     assert!(seen.numbers("u").is_empty());
 }
 
+pub(crate) async fn what_is_in_flight_keeps_its_order(backbone: &dyn Backbone, seen: &Seen) {
+    let answers: Vec<_> = (0..100)
+        .map(|i| backbone.publish(at(0), publication("t", &i.to_string(), "{}")))
+        .collect();
+    let mut numbers = Vec::new();
+    for answer in answers {
+        numbers.push(answer.await.unwrap().seq_no);
+    }
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert_eq!(seen.become_numbers("t", 100).await, numbers);
+}
+
 pub(crate) async fn closing_loses_nothing_that_was_accepted(backbone: &dyn Backbone, seen: &Seen) {
     let accepted = backbone.publish(at(0), publication("t", "m", "{}"));
     backbone.close();
@@ -260,7 +272,7 @@ macro_rules! suite {
         mod $name {
             use super::*;
             suite!(@tests $open; numbers_rise_and_reach_the_hub_in_order an_id_has_one_effect
-                copies_in_flight_have_one_effect payloads_come_back_byte_for_byte
+                copies_in_flight_have_one_effect what_is_in_flight_keeps_its_order payloads_come_back_byte_for_byte
                 a_replay_is_all_or_nothing history_is_paged
                 closing_loses_nothing_that_was_accepted);
 

@@ -8,6 +8,7 @@
 //! * `setup`: streams and buckets, made and checked.
 //! * `reader`: what a stream has kept.
 //! * `publisher`, `ids`: publishing, and message ids across partitions.
+//! * `queue`: what is decided in any order and goes on in the order it came. Pure.
 //! * `sessions`: sessions that any gateway can go on with.
 //! * `bus`: what gateways ask each other.
 //! * `cache`: the newest records of those. Pure.
@@ -28,6 +29,7 @@ mod names;
 mod publisher;
 mod pump;
 mod question;
+mod queue;
 mod reader;
 mod sessions;
 mod setup;
@@ -58,6 +60,8 @@ use crate::protocol::{Epoch, Position, SeqNo, Topic};
 
 /// How often the streams are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// How often in a row a stream has to be another one.
+const MOST_DOUBTS: u32 = 3;
 /// Questions to the streams that follow a lost connection, at once.
 const MOST_CHECKS: usize = 64;
 /// Bytes of the newest records that are kept for clients that come back.
@@ -238,6 +242,7 @@ impl Nats {
             pumps: pumps.clone(),
             options,
             retention: retention.clone(),
+            doubts: vec![0; usize::from(shared.partitions)],
             ends: Vec::new(),
         };
         tokio::spawn(
@@ -285,6 +290,8 @@ struct Caretaker {
     retention: Retention,
     /// The end of each stream when it was looked at last.
     ends: Vec<SeqNo>,
+    /// How often in a row a stream was another one than we know, by partition.
+    doubts: Vec<u32>,
 }
 
 impl Caretaker {
@@ -312,7 +319,7 @@ impl Caretaker {
         for partition in 0..self.options.partitions {
             match self.shared.reader.info(partition).await {
                 Ok(Some(info)) => {
-                    self.compare(partition, &info.created);
+                    self.compare(partition, &info);
                     ends.push(info.state.last);
                 }
                 Ok(None) => {
@@ -336,11 +343,21 @@ impl Caretaker {
         None
     }
 
-    fn compare(&self, partition: u16, created: &str) {
-        let epoch = setup::epoch(&names::stream(partition), created);
-        if self.shared.epoch(partition) != epoch {
+    /// A server that has just got a stream, or its leadership, may be wrong about when it was made: a
+    /// new one is believed when its numbers have gone back, or when it stays.
+    fn compare(&mut self, partition: u16, info: &setup::Info) {
+        let at = usize::from(partition);
+        let epoch = setup::epoch(&names::stream(partition), &info.created);
+        if self.shared.epoch(partition) == epoch {
+            self.doubts[at] = 0;
+            return;
+        }
+        self.doubts[at] += 1;
+        let went_back = self.ends.get(at).is_some_and(|end| info.state.last < *end);
+        if went_back || self.doubts[at] >= MOST_DOUBTS {
             tracing::warn!(partition, "the stream is a new one: its numbers begin anew");
-            self.shared.epochs.write()[usize::from(partition)] = epoch;
+            self.doubts[at] = 0;
+            self.shared.epochs.write()[at] = epoch;
             self.tell_all(|| Command::Renumbered(partition));
         }
     }

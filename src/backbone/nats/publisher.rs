@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +15,7 @@ use super::envelope::{HEADER, dedup_key, encode};
 use super::ids::{Ids, Reserved};
 use super::link::{Done, Link, PATIENCE, read_answer};
 use super::names;
+use super::queue::InOrder;
 use super::reader::Reader;
 use crate::backbone::{Answer, Now, Publication, Published, Unavailable};
 use crate::protocol::{AckStatus, Epoch, SeqNo, Topic};
@@ -98,6 +99,7 @@ struct Shared {
     epochs: Arc<RwLock<Vec<Epoch>>>,
     /// Only where one stream does not see every message id.
     ids: Option<Ids>,
+    reserving: Mutex<InOrder<Letter>>,
     runtime: tokio::runtime::Handle,
     acked: OnAck,
 }
@@ -121,6 +123,7 @@ impl Publisher {
         Self {
             shared: Arc::new(Shared {
                 ids: (partitions > 1).then(|| Ids::new(link.clone(), partitions)),
+                reserving: Mutex::default(),
                 link,
                 reader,
                 jobs,
@@ -205,23 +208,37 @@ impl Shared {
         }
     }
 
-    /// Makes sure that no other topic has the id, then appends.
+    /// Makes sure that no other topic has the id, then appends. A topic's messages are appended in
+    /// the order they came, in whatever order the streams of ids answer.
     fn reserve(self: &Arc<Self>, letter: Letter) {
         let shared = self.clone();
         let Some(ids) = &self.ids else {
             return Self::append(self, letter);
         };
         let (subject, headers, body) = ids.reservation(&letter.key, &letter.topic);
+        let topic = letter.topic.clone();
+        let ticket = self.reserving.lock().enter(&topic);
         let done: Done = Box::new(move |answer| {
-            let runtime = shared.runtime.clone();
-            match Ids::reserved(answer) {
-                Ok(true) => Self::append(&shared, letter),
+            let goes_on = match Ids::reserved(answer) {
+                Ok(true) => Some(letter),
                 // Somebody was first: with the same topic, this is the same message, or a copy of it.
                 Ok(false) => {
-                    runtime.spawn(async move { shared.reserved_before(letter).await });
+                    let own = shared.clone();
+                    shared
+                        .runtime
+                        .spawn(async move { own.reserved_before(letter).await });
+                    None
                 }
-                Err(unavailable) => drop(letter.reply.send(Err(unavailable))),
-            }
+                Err(unavailable) => {
+                    let _ = letter.reply.send(Err(unavailable));
+                    None
+                }
+            };
+            let append = |letter| Self::append(&shared, letter);
+            shared
+                .reserving
+                .lock()
+                .decide(&topic, ticket, goes_on, append);
         });
         self.send(subject, headers, body, done);
     }

@@ -199,11 +199,7 @@ async fn make(link: &Link, name: &str, wanted: &Value, patience: Duration) -> Re
         return Err(problem);
     }
     // Asked for again: what the server stored, not what it was sent.
-    let info = link
-        .api::<Info>(&format!("STREAM.INFO.{name}"), &json!({}))
-        .await
-        .map_err(|unavailable| unavailable.0)?
-        .map_err(|error| explain(&error))?;
+    let info = settled(link, name, deadline).await?;
     let mut faults = Vec::new();
     differences(wanted, &info.config, "", &mut faults);
     if faults.is_empty() {
@@ -214,6 +210,31 @@ async fn make(link: &Link, name: &str, wanted: &Value, patience: Duration) -> Re
          stream with `nats stream edit {name}`, or take a newer nats-server where it leaves a field out",
         faults.join(", ")
     ))
+}
+
+/// The stream once its servers agree about it: one that has just got it may be wrong about when it
+/// was made.
+async fn settled(link: &Link, name: &str, deadline: Instant) -> Result<Info, String> {
+    let mut before: Option<Info> = None;
+    loop {
+        let answer = link
+            .api::<Info>(&format!("STREAM.INFO.{name}"), &json!({}))
+            .await;
+        let problem = match (answer, &before) {
+            (Ok(Ok(info)), Some(before)) if before.created == info.created => return Ok(info),
+            (Ok(Ok(info)), _) if info.config["num_replicas"] == 1 => return Ok(info),
+            (Ok(Ok(info)), _) => {
+                before = Some(info);
+                "its servers do not agree about it".to_owned()
+            }
+            (Ok(Err(error)), _) => explain(&error),
+            (Err(unavailable), _) => unavailable.0,
+        };
+        if Instant::now() >= deadline {
+            return Err(problem);
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
 }
 
 fn explain(error: &ApiError) -> String {
