@@ -105,7 +105,7 @@ impl Shard {
             .chain(careful)
             .collect();
         for slot in slots {
-            if let Some(connection) = state.connections.get_mut(slot as usize) {
+            if let Some(connection) = state.connections.get_mut(slot) {
                 connection.close(now_ms, CloseCode::ContinuityLost);
                 let key = (slot, connection.generation);
                 self.after(state, key);
