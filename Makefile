@@ -48,6 +48,7 @@ test:
 	@.ci/step lint-page cargo clippy --locked --features hydrate --lib --target wasm32-unknown-unknown -- -D warnings
 	@$(MAKE) --no-print-directory clients/js/node_modules/.complete
 	@cd clients/js && ../../.ci/step client-js npm run check
+	@.ci/step nats-server .ci/tools nats-server
 	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
 	@.ci/step bench-smoke cargo test --locked --features ssr --bench gateway -- --smoke --gateway target/debug/micro-socket
 	@$(MAKE) --no-print-directory build

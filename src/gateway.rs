@@ -13,7 +13,7 @@ use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
     Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
-use crate::hub::{Hub, LiveSessions};
+use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
 use crate::metrics::{Distribution, Refused, ShardMetrics, SharedMetrics, Totals};
 use crate::protocol::{ErrorCode, Position, Refusal, SeqNo, Topic};
 use crate::slo::{Counted, Slo, Window};
@@ -95,6 +95,18 @@ impl Gateway {
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// A shard has its first subscriber of a topic.
+    pub fn join(&self, topic: &Topic, shard: ShardId, local: LocalTopic) {
+        let first = || self.backbone.interest(topic, true);
+        self.hub.join(topic, shard, local, first);
+    }
+
+    /// A shard has no subscriber of a topic any more.
+    pub fn leave(&self, topic: &Topic, shard: ShardId, local: LocalTopic) {
+        let last = || self.backbone.interest(topic, false);
+        self.hub.leave(topic, shard, local, last);
     }
 
     /// What an acknowledged message is safe from.

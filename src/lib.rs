@@ -13,6 +13,7 @@
 //! * [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
 //! * [`transport`]: where a session meets a socket.
 //! * [`http`]: every route on one screen, and what answers it.
+//! * [`cluster`]: what gateways do for each other.
 //! * [`server`]: all of it started, drained and stopped.
 //! * [`client`]: the Rust client, native and in the browser.
 //! * [`verify`]: evidence of the seven promises from a live gateway, as a client sees it.
@@ -37,6 +38,8 @@ pub mod app;
 pub mod auth;
 #[cfg(feature = "ssr")]
 pub mod backbone;
+#[cfg(feature = "ssr")]
+pub mod cluster;
 #[cfg(feature = "ssr")]
 pub mod config;
 #[cfg(all(feature = "ssr", any(test, fuzzing)))]

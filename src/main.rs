@@ -56,7 +56,7 @@ fn verify(request: &verify::Request, json: bool) -> ExitCode {
 
 async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut stop = Box::pin(stop_signal()?);
-    let server = Server::start(settings)?;
+    let server = Server::start(settings).await?;
     announce(server.addr, settings.tls.is_some());
     stop.as_mut().await;
     tracing::info!("going away");

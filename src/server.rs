@@ -1,6 +1,6 @@
 //! All of it started, drained and stopped.
 //!
-//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, http.
+//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, cluster, http.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
 use crate::backbone::disk::{self, DiskSessions};
-use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, Sessions};
+use crate::backbone::nats::{self, Bus, NatsSessions};
+use crate::backbone::{self, Disk, Memory, MemorySessions, Nats, Now, Retention, Sessions};
+use crate::cluster::Member;
 use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, router};
@@ -50,8 +52,9 @@ impl Server {
     /// Starts a gateway. Must be called within a runtime, which renders pages and answers HTTP.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or the certificate is of no use.
-    pub fn start(settings: &Settings) -> io::Result<Self> {
+    /// When the address cannot be listened on, the certificate is of no use, or the backbone cannot be
+    /// opened.
+    pub async fn start(settings: &Settings) -> io::Result<Self> {
         // The page is rendered on the runtime we are in; a second start finds it set already.
         let _ = any_spawner::Executor::init_tokio();
         let tls = settings.tls.as_ref();
@@ -61,7 +64,7 @@ impl Server {
         let addr = listener.local_addr()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
-        let (backbone, sessions) = backbone(settings, hub.clone())?;
+        let (backbone, sessions, cluster) = backbone(settings, hub.clone()).await?;
         let authenticator = match &settings.trust {
             None => Authenticator::Demo,
             Some(trust) => {
@@ -102,8 +105,17 @@ impl Server {
                 stop: stop.clone(),
             },
         )?;
-        let _ = handles.set(shards.iter().map(|shard| shard.handle.clone()).collect());
+        let all: Vec<_> = shards.iter().map(|shard| shard.handle.clone()).collect();
+        if let Some((bus, sessions)) = cluster {
+            let joined = Member::join(&bus, &gateway, all.clone(), &sessions).await;
+            joined.map_err(|error| io::Error::other(format!("nats: {error}")))?;
+        }
+        let _ = handles.set(all);
         tokio::spawn(tend(gateway.clone(), stop.clone()));
+        if let Some(interval) = sessions.renewed_every() {
+            let shards = shards.iter().map(|shard| shard.handle.clone()).collect();
+            tokio::spawn(renew_sessions(shards, interval, stop.clone()));
+        }
         Ok(Self {
             addr,
             gateway,
@@ -151,6 +163,12 @@ impl Server {
     }
 }
 
+async fn renew_sessions(shards: Vec<ShardHandle>, interval: Duration, stop: CancellationToken) {
+    while stop.run_until_cancelled(sleep(interval)).await.is_some() {
+        shards.iter().for_each(ShardHandle::keep_sessions);
+    }
+}
+
 async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
     while stop
         .run_until_cancelled(sleep(TEND_INTERVAL))
@@ -161,10 +179,14 @@ async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
     }
 }
 
-fn backbone(
-    settings: &Settings,
-    hub: Arc<Hub>,
-) -> io::Result<(backbone::Handle, Arc<dyn Sessions>)> {
+/// The backbone, the sessions, and the way to other gateways where there are any.
+type Opened = (
+    backbone::Handle,
+    Arc<dyn Sessions>,
+    Option<(Bus, Arc<NatsSessions>)>,
+);
+
+async fn backbone(settings: &Settings, hub: Arc<Hub>) -> io::Result<Opened> {
     let retention = retention(settings);
     // Memory begins a new numbering with each process, which no earlier one's positions fit; disk
     // does where it has to.
@@ -173,6 +195,7 @@ fn backbone(
         Backbone::Memory => (
             Arc::new(Memory::new(new_epoch, &retention, hub)),
             Arc::new(MemorySessions::default()),
+            None,
         ),
         Backbone::Disk => {
             let options = disk::Options {
@@ -188,9 +211,27 @@ fn backbone(
             // First, because it makes sure that nobody else has the directory.
             let disk = Disk::open(now, options, &retention, hub)?;
             let sessions = DiskSessions::open(now, &settings.data_dir, settings.session_ttl)?;
-            (Arc::new(disk), Arc::new(sessions))
+            (Arc::new(disk), Arc::new(sessions), None)
+        }
+        Backbone::Nats => {
+            let opened = Nats::open(nats_options(settings), &retention, hub).await;
+            let nats = opened.map_err(|error| io::Error::other(format!("nats: {error}")))?;
+            let (bus, sessions) = (nats.bus(), Arc::new(nats.sessions()));
+            (Arc::new(nats), sessions.clone(), Some((bus, sessions)))
         }
     })
+}
+
+fn nats_options(settings: &Settings) -> nats::Options {
+    nats::Options {
+        servers: settings.nats.servers.0.clone(),
+        credentials: settings.nats.credentials.clone(),
+        replicas: settings.nats.replicas,
+        partitions: settings.nats.partitions,
+        max_message_bytes: settings.max_message_bytes,
+        session_ttl: settings.session_ttl,
+        ..nats::Options::default()
+    }
 }
 
 fn retention(settings: &Settings) -> Retention {

@@ -17,6 +17,10 @@ impl Events for Seen {
             .unwrap()
             .push((topic.to_owned(), record.seq_no));
     }
+
+    fn lost(&self, topic: &str) {
+        panic!("records of {topic} are lost");
+    }
 }
 
 impl Seen {
@@ -26,6 +30,19 @@ impl Seen {
             .filter(|(t, _)| t == topic)
             .map(|(_, seq)| *seq)
             .collect()
+    }
+
+    /// The numbers of a topic, once there are so many. Events may come after the answer.
+    async fn become_numbers(&self, topic: &str, count: usize) -> Vec<SeqNo> {
+        for _ in 0..1000 {
+            if self.numbers(topic).len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let numbers = self.numbers(topic);
+        assert_eq!(numbers.len(), count);
+        numbers
     }
 }
 
@@ -83,8 +100,7 @@ pub(crate) async fn numbers_rise_and_reach_the_hub_in_order(backbone: &dyn Backb
         let published = publish(backbone, "t", &i.to_string()).await;
         assert_eq!(published.status, AckStatus::Ok);
     }
-    let numbers = seen.numbers("t");
-    assert_eq!(numbers.len(), 50);
+    let numbers = seen.become_numbers("t", 50).await;
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
 }
 
@@ -104,7 +120,7 @@ pub(crate) async fn an_id_has_one_effect(backbone: &dyn Backbone, seen: &Seen) {
         backbone.publish(at(0), other).await.unwrap().status,
         AckStatus::Ok
     );
-    assert_eq!(seen.numbers("t").len(), 2);
+    seen.become_numbers("t", 2).await;
     assert!(seen.numbers("u").is_empty());
 }
 
@@ -125,14 +141,27 @@ pub(crate) async fn copies_in_flight_have_one_effect(backbone: &dyn Backbone, se
     assert!(answers.iter().all(|p| p.seq_no == answers[0].seq_no));
     let elsewhere: Vec<_> = answers.iter().map(|p| p.elsewhere.is_some()).collect();
     assert_eq!(elsewhere, [false, false, true]);
-    assert_eq!((seen.numbers("t").len(), seen.numbers("u").len()), (1, 0));
+    seen.become_numbers("t", 1).await;
+    assert!(seen.numbers("u").is_empty());
+}
+
+pub(crate) async fn what_is_in_flight_keeps_its_order(backbone: &dyn Backbone, seen: &Seen) {
+    let answers: Vec<_> = (0..100)
+        .map(|i| backbone.publish(at(0), publication("t", &i.to_string(), "{}")))
+        .collect();
+    let mut numbers = Vec::new();
+    for answer in answers {
+        numbers.push(answer.await.unwrap().seq_no);
+    }
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert_eq!(seen.become_numbers("t", 100).await, numbers);
 }
 
 pub(crate) async fn closing_loses_nothing_that_was_accepted(backbone: &dyn Backbone, seen: &Seen) {
     let accepted = backbone.publish(at(0), publication("t", "m", "{}"));
     backbone.close();
     assert_eq!(accepted.await.unwrap().status, AckStatus::Ok);
-    assert_eq!(seen.numbers("t").len(), 1);
+    seen.become_numbers("t", 1).await;
 }
 
 pub(crate) async fn payloads_come_back_byte_for_byte(backbone: &dyn Backbone, _: &Seen) {
@@ -225,9 +254,16 @@ pub(crate) async fn publishers_on_many_threads_agree(backbone: Arc<dyn Backbone>
         .map(|thread| thread.join().unwrap())
         .sum();
     assert_eq!(fresh, 500);
-    let numbers = seen.numbers("t");
-    assert_eq!(numbers.len(), 500);
+    let numbers = seen.become_numbers("t", 500).await;
     assert!(numbers.is_sorted_by(|a, b| a < b));
+}
+
+/// Somebody listens to the topics of these tests, from their ends on.
+async fn listen(backbone: &dyn Backbone) {
+    for topic in ["t", "u"] {
+        backbone.interest(&Topic::new(topic).unwrap(), true);
+        assert!(after(backbone, topic, None).await.outcome.is_ok());
+    }
 }
 
 /// `$open` makes a backbone, and what must live as long as it.
@@ -236,29 +272,31 @@ macro_rules! suite {
         mod $name {
             use super::*;
             suite!(@tests $open; numbers_rise_and_reach_the_hub_in_order an_id_has_one_effect
-                copies_in_flight_have_one_effect payloads_come_back_byte_for_byte
+                copies_in_flight_have_one_effect what_is_in_flight_keeps_its_order payloads_come_back_byte_for_byte
                 a_replay_is_all_or_nothing history_is_paged
                 closing_loses_nothing_that_was_accepted);
 
-            #[tokio::test]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn publishers_on_many_threads_agree() {
                 let seen = Arc::new(Seen::default());
-                let (backbone, _guard) = $open(seen.clone());
+                let (backbone, _guard) = $open(seen.clone()).await;
+                listen(&backbone).await;
                 super::publishers_on_many_threads_agree(Arc::new(backbone), seen).await;
             }
         }
     };
     (@tests $open:ident; $($test:ident)*) => {
-        $(#[tokio::test]
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             let seen = Arc::new(Seen::default());
-            let (backbone, _guard) = $open(seen.clone());
+            let (backbone, _guard) = $open(seen.clone()).await;
+            listen(&backbone).await;
             super::$test(&backbone, &seen).await;
         })*
     };
 }
 
-fn in_memory(seen: Arc<Seen>) -> (Memory, ()) {
+async fn in_memory(seen: Arc<Seen>) -> (Memory, ()) {
     (Memory::new(Epoch::new("e1"), &retention(), seen), ())
 }
 
@@ -273,14 +311,43 @@ fn on_disk(seen: Arc<Seen>, fsync_interval: Option<Duration>) -> (Disk, tempfile
     (disk, dir)
 }
 
-fn synced(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
+async fn synced(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
     on_disk(seen, None)
 }
 
-fn synced_later(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
+async fn synced_later(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
     on_disk(seen, Some(Duration::from_millis(20)))
 }
 
+#[path = "../tests/harness/nats.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the integration tests use all of it, from outside"
+)]
+mod nats_server;
+
+async fn on_nats(seen: Arc<Seen>, partitions: u16) -> (Nats, nats_server::NatsServer) {
+    let server = nats_server::NatsServer::start().await;
+    let options = nats::Options {
+        partitions,
+        servers: vec![server.url().parse().unwrap()],
+        ..nats::Options::default()
+    };
+    let nats = Nats::open(options, &retention(), seen).await.unwrap();
+    (nats, server)
+}
+
+async fn in_one_stream(seen: Arc<Seen>) -> (Nats, nats_server::NatsServer) {
+    on_nats(seen, 1).await
+}
+
+async fn in_many_streams(seen: Arc<Seen>) -> (Nats, nats_server::NatsServer) {
+    on_nats(seen, 4).await
+}
+
+suite!(nats_in_one_stream, in_one_stream);
+suite!(nats_in_many_streams, in_many_streams);
 suite!(memory, in_memory);
 suite!(disk_synced, synced);
 suite!(disk_synced_later, synced_later);

@@ -10,6 +10,7 @@ pub mod dedup;
 pub mod disk;
 pub mod log;
 pub mod memory;
+pub mod nats;
 pub mod record;
 pub mod sessions;
 
@@ -29,6 +30,7 @@ use crate::protocol::{AckStatus, Epoch, Position, SeqNo, Topic, UnrecoveredReaso
 
 pub use disk::Disk;
 pub use memory::Memory;
+pub use nats::Nats;
 pub use record::Record;
 pub use sessions::{MemorySessions, SessionId, SessionRecord, SessionTopic, Sessions};
 
@@ -142,6 +144,10 @@ pub trait Events: Send + Sync + 'static {
     ///
     /// Called while the topic is locked: it must only hand on, never wait.
     fn deliver(&self, topic: &str, record: &Record, accepted: u64);
+
+    /// Records of the topic are missing for good: whoever listens to it must be told, behind what
+    /// was delivered until now and before what is delivered from now on.
+    fn lost(&self, topic: &str);
 }
 
 /// What every backbone can do. The contract suite in `contract.rs` holds for all of them.
@@ -172,6 +178,13 @@ pub trait Backbone: Send + Sync + 'static {
         limit: usize,
     ) -> Answer<Result<History, Unavailable>>;
 
+    /// Whether somebody on this node listens to the topic. Said when the first one comes, before
+    /// [`Backbone::replay`] is asked for them, and when the last one goes. Only then records of the
+    /// topic have to reach [`Events`].
+    fn interest(&self, topic: &Topic, wanted: bool) {
+        let _ = (topic, wanted);
+    }
+
     /// Whether it can take a publish now; if not, why.
     ///
     /// # Errors
@@ -200,6 +213,9 @@ pub enum Durability {
     Synced,
     /// The end of the process; a power cut can take back this much time.
     SyncedEvery(Duration),
+    /// The end of fewer than half of so many servers: more than half of them have it before it is
+    /// acknowledged.
+    Replicated(usize),
 }
 
 impl fmt::Display for Durability {
@@ -208,6 +224,7 @@ impl fmt::Display for Durability {
             Self::Process => f.write_str("process"),
             Self::Synced => f.write_str("fsync"),
             Self::SyncedEvery(interval) => write!(f, "fsync every {}ms", interval.as_millis()),
+            Self::Replicated(servers) => write!(f, "nats replicas {servers}"),
         }
     }
 }

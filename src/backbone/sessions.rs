@@ -4,8 +4,10 @@
 //! what is kept here serves the topics it gives none for.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Epoch, SeqNo, Topic};
 
@@ -45,6 +47,42 @@ impl SessionRecord {
     }
 }
 
+/// A session as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StoredSession {
+    pub(crate) user: String,
+    topics: Vec<(String, u8, SeqNo, String)>,
+}
+
+impl From<&SessionRecord> for StoredSession {
+    fn from(record: &SessionRecord) -> Self {
+        let topic = |t: &SessionTopic| {
+            let (topic, epoch) = (t.topic.as_str().to_owned(), t.epoch.as_str().to_owned());
+            (topic, t.qos, t.seq_no, epoch)
+        };
+        Self {
+            user: record.user.clone(),
+            topics: record.topics.iter().map(topic).collect(),
+        }
+    }
+}
+
+impl From<StoredSession> for SessionRecord {
+    fn from(stored: StoredSession) -> Self {
+        let topics = stored.topics.into_iter();
+        let topics = topics.map(|(topic, qos, seq_no, epoch)| SessionTopic {
+            topic: Topic::trusted(&topic),
+            qos,
+            seq_no,
+            epoch: Epoch::new(&epoch),
+        });
+        Self {
+            user: stored.user,
+            topics: topics.collect(),
+        }
+    }
+}
+
 /// A session's id: 128 random bits.
 pub type SessionId = u128;
 
@@ -57,10 +95,21 @@ pub trait Sessions: Send + Sync + 'static {
     /// Whether [`Sessions::save`] is wanted while the socket lives.
     fn outlives_the_process(&self) -> bool;
 
-    /// The session, if it is kept and has not expired.
-    fn load(&self, now: Now, id: SessionId) -> Answer<Result<Option<SessionRecord>, Unavailable>>;
+    /// How often it is wanted at least, because what was saved gets too old.
+    fn renewed_every(&self) -> Option<Duration> {
+        None
+    }
 
-    /// Lets go of a session.
+    /// The user's session, if it is kept and has not expired. Where several gateways share what is
+    /// kept, it is this one's from now on, and the one that held it closes its socket.
+    fn claim(
+        &self,
+        now: Now,
+        id: SessionId,
+        user: &str,
+    ) -> Answer<Result<Option<SessionRecord>, Unavailable>>;
+
+    /// The session's socket lives: what was kept is of no use any more.
     fn forget(&self, id: SessionId);
 
     /// Finishes what was begun. Returns when all of it is as safe as it can be; may wait for a disk.
@@ -126,11 +175,16 @@ impl Sessions for MemorySessions {
         false
     }
 
-    fn load(&self, now: Now, id: SessionId) -> Answer<Result<Option<SessionRecord>, Unavailable>> {
+    fn claim(
+        &self,
+        now: Now,
+        id: SessionId,
+        user: &str,
+    ) -> Answer<Result<Option<SessionRecord>, Unavailable>> {
         let mut kept = self.0.lock();
         kept.trim(now.unix_ms);
-        let record = kept.sessions.get(&id).map(|(_, record)| record.clone());
-        Answer::Ready(Ok(record))
+        let record = kept.sessions.get(&id).map(|(_, record)| record);
+        Answer::Ready(Ok(record.filter(|record| record.user == user).cloned()))
     }
 
     fn forget(&self, id: SessionId) {
@@ -157,7 +211,13 @@ mod tests {
     }
 
     fn load(sessions: &MemorySessions, unix_ms: u64, id: SessionId) -> Option<SessionRecord> {
-        match sessions.load(at(unix_ms), id) {
+        let user = sessions
+            .0
+            .lock()
+            .sessions
+            .get(&id)
+            .map(|(_, r)| r.user.clone());
+        match sessions.claim(at(unix_ms), id, &user.unwrap_or_default()) {
             Answer::Ready(answer) => answer.unwrap(),
             Answer::Later(_) => panic!("memory answers at once"),
         }

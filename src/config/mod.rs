@@ -7,6 +7,7 @@
 //! Uses: protocol, auth, slo, verify.
 
 mod cli;
+mod nats;
 mod origins;
 mod raw;
 mod tls;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cli::{Exit, Task, parse};
+pub use nats::{NatsServers, NatsSettings};
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
 pub use tls::TlsFiles;
@@ -44,6 +46,8 @@ pub struct Settings {
     /// When the disk backbone brings its log to the disk: `None` is before every answer, the
     /// default; otherwise this often.
     pub fsync_interval: Option<Duration>,
+    /// What the NATS backbone works with.
+    pub nats: NatsSettings,
     /// How a token becomes a user. Default demo.
     pub auth: Auth,
     /// Which tokens are believed; `None` exactly with demo auth.
@@ -115,7 +119,9 @@ words! {
         /// In this process; gone when it ends.
         Memory = "memory",
         /// In a log in `data-dir`.
-        Disk = "disk"
+        Disk = "disk",
+        /// In JetStream, for any number of gateways.
+        Nats = "nats"
     }
 }
 
@@ -165,6 +171,7 @@ impl Settings {
             backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
             data_dir: read.dir("data-dir", "data"),
             fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
+            nats: read.nats(),
             auth,
             trust: read.trust(auth),
             tls: read.tls(),
@@ -256,6 +263,9 @@ impl Settings {
             "fsync" => self
                 .fsync_interval
                 .map_or_else(|| "always".to_owned(), format_duration),
+            "nats-url" | "nats-creds" | "nats-replicas" | "nats-partitions" => {
+                return nats::text(&self.nats, name);
+            }
             "auth" => self.auth.as_str().to_owned(),
             "jwt-secret" | "jwt-public-key" | "jwks-url" | "jwt-issuer" | "jwt-audience"
             | "jwt-leeway" => return trust::text(self.trust.as_ref(), name),

@@ -121,6 +121,9 @@ fn checked_settings_lead_to_themselves() {
         "--backbone=disk",
         "--data-dir=/var/lib/x y",
         "--fsync=250ms",
+        "--nats-url=nats://a.test:4222,tls://b.test:4223",
+        "--nats-creds=c.creds",
+        "--nats-replicas=3",
         "--tls-cert=a.pem",
         "--tls-key=b.pem",
     ];
@@ -147,7 +150,8 @@ fn checked_settings_lead_to_themselves() {
 #[test]
 fn every_setting_refuses_nonsense_and_names_where_it_stands() {
     // Any text is a directory or a file.
-    for setting in SETTINGS.iter().filter(|s| s.name != "data-dir") {
+    let any = ["data-dir", "nats-creds"];
+    for setting in SETTINGS.iter().filter(|s| !any.contains(&s.name)) {
         let flag = format!("--{}", setting.name);
         let by_flag = problems(&[&format!("{flag}=/nonsense/")]);
         assert_eq!(by_flag.lines().count(), 1, "{by_flag}");
@@ -193,6 +197,10 @@ fn values_out_of_range_are_refused() {
         "--fsync=0",
         "--fsync=61s",
         "--fsync=never",
+        "--nats-url=",
+        "--nats-creds=",
+        "--nats-replicas=6",
+        "--nats-partitions=0",
         "--slo-target=0",
         "--slo-objective=1",
         "--slo-objective=99",

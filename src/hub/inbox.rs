@@ -20,8 +20,26 @@ pub struct Arrival {
     pub seq_no: SeqNo,
     /// When it was accepted, in nanoseconds since the gateway started.
     pub accepted: u64,
-    /// The frame to send.
+    /// The frame to send; empty in the place of records that are lost.
     pub frame: Bytes,
+}
+
+impl Arrival {
+    /// In the place of records that are missing for good.
+    pub(super) const fn of_lost(topic: LocalTopic) -> Self {
+        Self {
+            topic,
+            seq_no: 0,
+            accepted: 0,
+            frame: Bytes::new(),
+        }
+    }
+
+    /// Whether it stands in the place of records that are missing for good.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.frame.is_empty()
+    }
 }
 
 /// Many writers, one reader. The lock is held for a push or a swap only.

@@ -65,19 +65,26 @@ impl Hub {
         self.inboxes.len()
     }
 
-    /// From now on the shard gets the topic's records, under its own number for the topic.
-    pub fn join(&self, topic: &Topic, shard: ShardId, local: LocalTopic) {
+    /// From now on the shard gets the topic's records, under its own number for the topic. `first` is
+    /// called when no shard did until now, in the order of such changes; it must not wait.
+    pub fn join(&self, topic: &Topic, shard: ShardId, local: LocalTopic, first: impl FnOnce()) {
         let mut part = self.part(topic.as_str()).write();
-        part.entry(topic.clone()).or_default().push((shard, local));
+        let interested = part.entry(topic.clone()).or_default();
+        interested.push((shard, local));
+        if interested.len() == 1 {
+            first();
+        }
     }
 
-    /// From now on it does not. What is in its inbox already stays there.
-    pub fn leave(&self, topic: &Topic, shard: ShardId, local: LocalTopic) {
+    /// From now on it does not. What is in its inbox already stays there. `last` is called as `first`
+    /// of [`Hub::join`] is, when no shard does any more.
+    pub fn leave(&self, topic: &Topic, shard: ShardId, local: LocalTopic, last: impl FnOnce()) {
         let mut part = self.part(topic.as_str()).write();
         if let Some(interested) = part.get_mut(topic) {
             interested.retain(|entry| *entry != (shard, local));
             if interested.is_empty() {
                 part.remove(topic);
+                last();
             }
         }
     }
@@ -103,6 +110,14 @@ impl Events for Hub {
                     accepted,
                     frame: record.frame.clone(),
                 });
+            }
+        }
+    }
+
+    fn lost(&self, topic: &str) {
+        if let Some(interested) = self.part(topic).read().get(topic) {
+            for (shard, local) in interested {
+                self.inboxes[usize::from(*shard)].push(Arrival::of_lost(*local));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! A gateway for one test, and who speaks to it.
 
 pub mod http;
+pub mod nats;
 pub mod raw;
 pub mod socket;
 pub mod tokens;
+pub mod wire;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,8 +16,10 @@ use micro_socket::server::Server;
 use serde_json::Value;
 
 pub use http::{Answer, Request};
+pub use nats::NatsServer;
 pub use raw::RawSocket;
 pub use socket::Socket;
+pub use wire::Wire;
 
 /// How long anything may take that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,7 +52,7 @@ impl TestGateway {
         }
         raw.add("addr", "127.0.0.1:0".to_owned(), "addr".to_owned());
         let settings = Settings::resolve(&raw, None).unwrap();
-        let server = Server::start(&settings).unwrap();
+        let server = Server::start(&settings).await.unwrap();
         Self {
             addr: server.addr,
             server,

@@ -17,6 +17,8 @@ mod architecture;
 mod bad_input;
 mod binary;
 mod closing;
+mod cluster;
+mod cluster_faults;
 mod deploy;
 mod documents;
 mod durability;

@@ -306,15 +306,15 @@ async fn the_rust_client_speaks_wss_to_whom_it_trusts() {
 async fn files_that_do_not_fit_refuse_to_start() {
     let (certificate, other) = (Certificate::new(), Certificate::new());
     let (cert, key) = (certificate.path("cert.pem"), certificate.path("key.pem"));
-    let start = |cert: &PathBuf, key: &PathBuf| {
+    let start = async |cert: &PathBuf, key: &PathBuf| {
         let mut raw = RawSettings::default();
         raw.add("addr", "127.0.0.1:0".to_owned(), String::new());
         raw.add("tls-cert", cert.display().to_string(), String::new());
         raw.add("tls-key", key.display().to_string(), String::new());
         let settings = Settings::resolve(&raw, None).unwrap();
-        Server::start(&settings).map(drop)
+        Server::start(&settings).await.map(drop)
     };
-    start(&cert, &key).unwrap();
+    start(&cert, &key).await.unwrap();
     let empty = certificate.path("empty.pem");
     std::fs::write(&empty, "").unwrap();
     for (cert, key, cause) in [
@@ -326,7 +326,7 @@ async fn files_that_do_not_fit_refuse_to_start() {
         (&key, &key, "it holds no certificate"),
         (&cert, &cert, "give a PEM file with its private key"),
     ] {
-        let error = start(cert, key).unwrap_err().to_string();
+        let error = start(cert, key).await.unwrap_err().to_string();
         assert!(error.contains(cause), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }

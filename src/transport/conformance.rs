@@ -147,7 +147,7 @@ async fn autobahn() {
         raw.add(name, value.to_owned(), name.to_owned());
     }
     let settings = Settings::resolve(&raw, None).unwrap();
-    let server = Server::start(&settings).unwrap();
+    let server = Server::start(&settings).await.unwrap();
     let url = format!("ws://{}/ws/sub/{ECHO}", server.addr);
     let folder = project("target/autobahn");
     let seen = tokio::task::spawn_blocking(move || run(&wstest, &url, &folder));

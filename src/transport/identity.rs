@@ -55,7 +55,7 @@ impl Shard {
                 .map(|at| now.mono_ms().saturating_add(at.saturating_sub(now.unix_ms))),
             durability: match self.gateway.durability() {
                 interval @ Durability::SyncedEvery(_) => Some(interval.to_string()),
-                Durability::Process | Durability::Synced => None,
+                Durability::Process | Durability::Synced | Durability::Replicated(_) => None,
             },
             denied: self.denied(state, key, &principal),
         };

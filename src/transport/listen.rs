@@ -201,6 +201,7 @@ async fn run(
                 Some(Command::TakeOver(key, id, user, reply)) => {
                     shard.hand_over(key, id, &user, reply);
                 }
+                Some(Command::KeepSessions) => { spawn_local(shard.clone().keep_sessions()); }
                 None => return,
             },
         }

@@ -89,6 +89,8 @@ pub(crate) enum Command {
         Arc<str>,
         oneshot::Sender<Option<SessionRecord>>,
     ),
+    /// Write all sessions whose sockets live, before what was written of them is too old.
+    KeepSessions,
 }
 
 /// Whose connections to close: the user's, and those that were opened with the token of that id.
@@ -123,6 +125,14 @@ impl ShardHandle {
         let _ = self.0.send(command);
     }
 
+    /// Takes a user's session from the connection that holds it, which is closed with 4009. `None` when it
+    /// does not hold it any more.
+    pub async fn take_over(&self, key: Key, id: SessionId, user: &str) -> Option<SessionRecord> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::TakeOver(key, id, user.into(), reply));
+        answer.await.ok().flatten()
+    }
+
     /// Closes the connections of the user, and those that were opened with the token of that id, with
     /// 4003. Answers how many they were.
     pub async fn kick(&self, user: Option<&str>, token_id: Option<&str>) -> usize {
@@ -134,6 +144,11 @@ impl ShardHandle {
         };
         self.tell(Command::Kick(kick));
         count.await.unwrap_or(0)
+    }
+
+    /// Writes all sessions whose sockets live, where what is written gets too old.
+    pub fn keep_sessions(&self) {
+        self.tell(Command::KeepSessions);
     }
 
     /// Closes the shard's connections, spread over this time.

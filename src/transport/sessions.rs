@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
@@ -68,11 +70,12 @@ impl Shard {
             Some(live) => {
                 let (reply, answer) = oneshot::channel();
                 let old = self.peers.get(usize::from(live.shard))?;
-                old.tell(Command::TakeOver(live.key, id, user, reply));
-                self.resume_later(state, key, id, async move { answer.await.ok().flatten() });
+                old.tell(Command::TakeOver(live.key, id, user.clone(), reply));
+                let taken = async move { answer.await.ok().flatten() };
+                self.resume_later(state, key, id, user, taken);
                 None
             }
-            None => match self.gateway.sessions().load(self.gateway.now(), id) {
+            None => match self.gateway.sessions().claim(self.gateway.now(), id, &user) {
                 Answer::Ready(answer) => Some(self.adopt_session(state, key, id, answer)),
                 later @ Answer::Later(_) => {
                     self.ask_later(state, key, id, later);
@@ -88,6 +91,7 @@ impl Shard {
         state: &mut State,
         key: Key,
         id: SessionId,
+        user: Arc<str>,
         taken: impl Future<Output = Option<SessionRecord>> + 'static,
     ) {
         if let Some(connection) = state.get(key) {
@@ -97,7 +101,10 @@ impl Shard {
         spawn_local(async move {
             let answer = match taken.await {
                 Some(record) => Ok(Some(record)),
-                None => shard.gateway.sessions().load(shard.gateway.now(), id).await,
+                None => {
+                    let now = shard.gateway.now();
+                    shard.gateway.sessions().claim(now, id, &user).await
+                }
             };
             shard.resume_answered(key, id, answer);
         });
@@ -226,7 +233,7 @@ impl Shard {
     pub(super) fn detach(&self, state: &mut State, key: Key, fate: Fate) -> Option<SessionRecord> {
         let record = self.record(state, key);
         state.topics.leave_all(key.0, |topic, local| {
-            self.gateway.hub().leave(&topic, self.id, local);
+            self.gateway.leave(&topic, self.id, local);
         });
         self.metrics.set_subscriptions(state.topics.subscriptions());
         let connection = state.get(key)?;
@@ -271,6 +278,19 @@ impl Shard {
             self.gateway
                 .sessions()
                 .save(self.gateway.now(), id, &record, None);
+        }
+    }
+
+    /// Writes every session, a few at a time.
+    pub(super) async fn keep_sessions(self: Rc<Self>) {
+        for keys in self
+            .keys_where(|connection| connection.was_set_up)
+            .chunks(64)
+        {
+            for key in keys {
+                self.with(*key, |state, _| self.keep_live_session(state, *key));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

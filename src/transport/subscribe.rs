@@ -118,7 +118,7 @@ impl Shard {
         }
         let (local, how) = state.topics.join(slot, topic);
         if how == Joined::First {
-            self.gateway.hub().join(topic, self.id, local);
+            self.gateway.join(topic, self.id, local);
         }
         self.metrics.set_subscriptions(state.topics.subscriptions());
         Ok((local, how))
@@ -164,7 +164,7 @@ impl Shard {
     pub(super) fn unsubscribe(&self, state: &mut State, key: Key, topic: &str) {
         let local = state.topics.subscribed(key.0, topic);
         if let Some((topic, local)) = state.topics.leave(key.0, topic) {
-            self.gateway.hub().leave(&topic, self.id, local);
+            self.gateway.leave(&topic, self.id, local);
         }
         if let (Some(connection), Some(local)) = (state.get(key), local) {
             connection.set_window(local, None);

@@ -10,6 +10,8 @@ use bytes::BytesMut;
 
 use crate::hub::{Arrival, Careful, LocalTopic, Slot};
 
+use crate::protocol::CloseCode;
+
 use super::connection::{Batch, Key, Link};
 use super::flush::Turn;
 use super::poller::{Poller, Ready};
@@ -68,8 +70,13 @@ impl Shard {
         self.inbox.take(&mut arrivals);
         // Stable: the records of a topic stay in their order.
         arrivals.sort_by_key(|arrival| arrival.topic);
+        let mut lost = Vec::new();
         for records in arrivals.chunk_by(|a, b| a.topic == b.topic) {
-            self.hand_out(state, records);
+            let whole = records.iter().position(Arrival::is_lost);
+            if let Some(gap) = whole {
+                lost.push(records[gap].topic);
+            }
+            self.hand_out(state, &records[..whole.unwrap_or(records.len())]);
         }
         arrivals.clear();
         state.arrivals = arrivals;
@@ -80,6 +87,29 @@ impl Shard {
         state.topics.free_retired();
         for key in marked {
             self.after(state, key);
+        }
+        for local in lost {
+            self.close_subscribers(state, local);
+        }
+    }
+
+    /// Closes those who would get what is behind a gap: they resume from what they have.
+    fn close_subscribers(self: &Rc<Self>, state: &mut State, local: LocalTopic) {
+        let now_ms = self.now_ms();
+        let careful = state.topics.careful(local).iter().map(|c| c.slot);
+        let slots: Vec<Slot> = state
+            .topics
+            .live(local)
+            .iter()
+            .copied()
+            .chain(careful)
+            .collect();
+        for slot in slots {
+            if let Some(connection) = state.connections.get_mut(slot) {
+                connection.close(now_ms, CloseCode::ContinuityLost);
+                let key = (slot, connection.generation);
+                self.after(state, key);
+            }
         }
     }
 

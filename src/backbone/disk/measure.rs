@@ -17,6 +17,7 @@ const TIME: Duration = Duration::from_secs(3);
 struct Nobody;
 
 impl Events for Nobody {
+    fn lost(&self, _: &str) {}
     fn deliver(&self, _: &str, _: &super::super::Record, _: u64) {}
 }
 

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{Frame, PREFIX, frame, unframe};
 use super::segment::sync_dir;
+use crate::backbone::sessions::StoredSession;
 use crate::backbone::{
-    Answer, MemorySessions, Now, SessionId, SessionRecord, SessionTopic, Sessions, Unavailable,
+    Answer, MemorySessions, Now, SessionId, SessionRecord, Sessions, Unavailable,
 };
-use crate::protocol::{Epoch, Topic};
 
 const FILE: &str = "sessions";
 /// How soon a save is on disk.
@@ -35,27 +35,14 @@ const LIVES: u64 = u64::MAX;
 struct Entry {
     id: String,
     expires: u64,
-    session: Option<Stored>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Stored {
-    user: String,
-    topics: Vec<(String, u8, u64, String)>,
+    session: Option<StoredSession>,
 }
 
 fn entry(id: SessionId, expires: u64, record: Option<&SessionRecord>) -> Vec<u8> {
-    let topic = |t: &SessionTopic| {
-        let (topic, epoch) = (t.topic.as_str().to_owned(), t.epoch.as_str().to_owned());
-        (topic, t.qos, t.seq_no, epoch)
-    };
     let entry = Entry {
         id: format!("{id:032x}"),
         expires,
-        session: record.map(|record| Stored {
-            user: record.user.clone(),
-            topics: record.topics.iter().map(topic).collect(),
-        }),
+        session: record.map(StoredSession::from),
     };
     let mut out = Vec::new();
     // Strings and numbers: writing them to memory cannot fail.
@@ -93,17 +80,7 @@ impl DiskSessions {
                 memory.forget(id);
                 continue;
             };
-            let topics = stored.topics.into_iter();
-            let topics = topics.map(|(topic, qos, seq_no, epoch)| SessionTopic {
-                topic: Topic::trusted(&topic),
-                qos,
-                seq_no,
-                epoch: Epoch::new(&epoch),
-            });
-            let record = SessionRecord {
-                user: stored.user,
-                topics: topics.collect(),
-            };
+            let record = stored.into();
             let expires = match entry.expires {
                 LIVES => now.unix_ms + ttl.as_millis() as u64,
                 expires => expires,
@@ -150,8 +127,13 @@ impl Sessions for DiskSessions {
         true
     }
 
-    fn load(&self, now: Now, id: SessionId) -> Answer<Result<Option<SessionRecord>, Unavailable>> {
-        self.memory.load(now, id)
+    fn claim(
+        &self,
+        now: Now,
+        id: SessionId,
+        user: &str,
+    ) -> Answer<Result<Option<SessionRecord>, Unavailable>> {
+        self.memory.claim(now, id, user)
     }
 
     fn forget(&self, id: SessionId) {
@@ -264,6 +246,8 @@ impl Keeper {
 mod tests {
     use super::super::tests::at;
     use super::*;
+    use crate::backbone::SessionTopic;
+    use crate::protocol::{Epoch, Topic};
 
     fn record(user: &str, seq_no: u64) -> SessionRecord {
         SessionRecord {
@@ -282,7 +266,12 @@ mod tests {
     }
 
     fn load(sessions: &DiskSessions, ms: u64, id: SessionId) -> Option<SessionRecord> {
-        match sessions.load(at(ms), id) {
+        let all = sessions.memory.all();
+        let user = all
+            .iter()
+            .find(|(other, ..)| *other == id)
+            .map(|(.., record)| &*record.user);
+        match sessions.claim(at(ms), id, user.unwrap_or_default()) {
             Answer::Ready(answer) => answer.unwrap(),
             Answer::Later(_) => panic!("it is in memory"),
         }

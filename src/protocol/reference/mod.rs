@@ -182,13 +182,29 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "backbone",
         "memory",
-        "What numbers, keeps and replays messages: memory, or disk.",
+        "What numbers, keeps and replays messages: memory, disk, or nats (any number of gateways on NATS JetStream).",
     ),
     setting("data-dir", "data", "Where disk keeps its log."),
     setting(
         "fsync",
         "always",
         "When disk brings its log to the disk: always (before every ack, one for all who wait), or an interval such as 100ms.",
+    ),
+    setting(
+        "nats-url",
+        "nats://127.0.0.1:4222",
+        "Comma-separated addresses of NATS servers, nats:// or tls://, with user:password@ where they need it.",
+    ),
+    setting("nats-creds", "none", "A file with NATS credentials."),
+    setting(
+        "nats-replicas",
+        "1",
+        "On how many NATS servers each message is kept, at most 5.",
+    ),
+    setting(
+        "nats-partitions",
+        "1",
+        "JetStream streams that topics are spread over, at most 64; the same on every gateway, and from the beginning.",
     ),
     setting(
         "auth",

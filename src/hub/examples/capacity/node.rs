@@ -125,7 +125,7 @@ impl<'a> Node<'a> {
         let topics = &mut self.shards[usize::from(shard)].topics;
         let (local, joined) = topics.join(slot, &named);
         if joined == Joined::First {
-            self.hub.join(&named, shard, local);
+            self.hub.join(&named, shard, local, || ());
             let subject = self.subjects.of(topic);
             self.hears[subject as usize / 64] |= 1 << (subject % 64);
             self.seen.shard_topics += 1;

@@ -1,0 +1,280 @@
+//! NATS away, lost, cut off, clogged: no publisher waits for ever, and no subscriber is left in
+//! silence.
+
+use std::time::Duration;
+
+use micro_socket::config::{RawSettings, Settings};
+use micro_socket::server::Server;
+use serde_json::{Value, json};
+
+use crate::harness::{NatsServer, Socket, TestGateway, Wire, soon};
+
+async fn gateway(url: &str, more: &[(&'static str, &str)]) -> TestGateway {
+    let mut settings = vec![("backbone", "nats"), ("nats-url", url)];
+    settings.extend_from_slice(more);
+    TestGateway::with(&settings).await
+}
+
+/// A gateway that reaches NATS through a wire.
+async fn wired(nats: &NatsServer, more: &[(&'static str, &str)]) -> (Wire, TestGateway) {
+    let wire = Wire::to(([127, 0, 0, 1], nats.port()).into()).await;
+    let gateway = gateway(&format!("nats://{}", wire.addr), more).await;
+    (wire, gateway)
+}
+
+async fn becomes_ready(gateway: &TestGateway, status: u16) {
+    soon("readiness", async {
+        while gateway.get("/readyz").await.status != status {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+async fn publish(socket: &mut Socket, topic: &str, id: &str) -> Value {
+    let frame = json!({"type": "publish", "topic": topic, "messageId": id, "payload": {"id": id}});
+    socket.send(frame).await;
+    socket.expect("ack").await
+}
+
+async fn ids(socket: &mut Socket, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut last = 0;
+    while ids.len() < count {
+        let message = socket.expect("message").await;
+        let seq_no = message["seqNo"].as_u64().unwrap();
+        let previous = message["prevSeq"].as_u64().unwrap_or(seq_no - 1);
+        assert!(
+            seq_no > last && (last == 0 || previous == last),
+            "{message} after {last}"
+        );
+        last = seq_no;
+        ids.push(message["messageId"].as_str().unwrap().to_owned());
+    }
+    ids
+}
+
+fn names(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+#[tokio::test]
+async fn nats_away_and_back() {
+    let mut nats = NatsServer::start().await;
+    let (a, b) = (
+        gateway(&nats.url(), &[]).await,
+        gateway(&nats.url(), &[]).await,
+    );
+    let mut ann = b.user("ann", &["t"]).await;
+    let mut bob = a.user("bob", &[]).await;
+    publish(&mut bob, "t", "1").await;
+    ann.expect("message").await;
+    becomes_ready(&a, 200).await;
+
+    nats.stop();
+    becomes_ready(&a, 503).await;
+    let frame = json!({"type": "publish", "topic": "t", "messageId": "2", "payload": 2});
+    bob.send(frame.clone()).await;
+    let refused = bob.expect_error("NOT_AVAILABLE").await;
+    assert_eq!(
+        (&refused["messageId"], &refused["retryable"]),
+        (&json!("2"), &json!(true))
+    );
+    ann.expect_quiet().await;
+
+    nats.start_again().await;
+    becomes_ready(&a, 200).await;
+    becomes_ready(&b, 200).await;
+    bob.send(frame).await;
+    assert_eq!(bob.expect("ack").await["status"], "ok");
+    assert_eq!(ann.expect("message").await["messageId"], "2");
+    assert_eq!(publish(&mut bob, "t", "1").await["status"], "duplicate");
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_cut_off_from_nats_catches_up_in_order() {
+    let nats = NatsServer::start().await;
+    let a = gateway(&nats.url(), &[]).await;
+    let (wire, b) = wired(&nats, &[]).await;
+    let mut ann = b.user("ann", &["t"]).await;
+    let quiet = ann.subscribe("quiet").await;
+    let mut bob = a.user("bob", &[]).await;
+    publish(&mut bob, "t", "0").await;
+    assert_eq!(ids(&mut ann, 1).await, ["0"]);
+    wire.cut();
+    becomes_ready(&b, 503).await;
+    for id in names(1..40) {
+        publish(&mut bob, "t", &id).await;
+    }
+    ann.expect_quiet().await;
+    wire.mend();
+    // Nothing comes behind them that would show the gap.
+    assert_eq!(ids(&mut ann, 39).await, names(1..40));
+    publish(&mut bob, "t", "40").await;
+    assert_eq!(ids(&mut ann, 1).await, ["40"]);
+    // Nothing was published here: what its subscriber knows is what the message says was before.
+    publish(&mut bob, "quiet", "41").await;
+    assert_eq!(ann.expect("message").await["prevSeq"], quiet["seqNo"]);
+}
+
+#[tokio::test]
+async fn what_is_gone_from_the_stream_meanwhile_closes_the_subscribers() {
+    let nats = NatsServer::start().await;
+    let history = [("history-size", "5")];
+    let a = gateway(&nats.url(), &history).await;
+    let (wire, b) = wired(&nats, &history).await;
+    let mut ann = b.user("ann", &["t"]).await;
+    let mut other = b.user("eve", &["u"]).await;
+    let mut bob = a.user("bob", &[]).await;
+    publish(&mut bob, "u", "first").await;
+    other.expect("message").await;
+    wire.cut();
+    becomes_ready(&b, 503).await;
+    for id in names(0..20) {
+        publish(&mut bob, "t", &id).await;
+    }
+    wire.mend();
+    ann.expect_close(4200).await;
+    other.expect_quiet().await;
+    publish(&mut bob, "u", "u").await;
+    other.expect("message").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_lost_is_made_again_with_a_new_epoch() {
+    let mut nats = NatsServer::start().await;
+    let a = gateway(&nats.url(), &[]).await;
+    let mut ann = a.socket("/ws").await;
+    ann.setup("ann", &[]).await;
+    let before = ann.subscribe("t").await["epoch"].clone();
+    let mut bob = a.user("bob", &[]).await;
+    publish(&mut bob, "t", "1").await;
+    ann.expect("message").await;
+    nats.stop();
+    std::fs::remove_dir_all(nats.dir().join("store")).unwrap();
+    becomes_ready(&a, 503).await;
+    nats.start_again().await;
+    ann.expect_close(4200).await;
+    becomes_ready(&a, 200).await;
+    let mut ann = a.socket("/ws").await;
+    ann.setup("ann", &[]).await;
+    let frame = json!({"type": "subscribe", "topic": "t", "lastSeq": 1, "epoch": before});
+    ann.send(frame).await;
+    let subscribed = ann.expect("subscribed").await;
+    assert_ne!(subscribed["epoch"], before);
+    assert_eq!(subscribed["reason"], "epoch");
+    assert_eq!(publish(&mut bob, "t", "1").await["status"], "ok");
+    assert_eq!(ann.expect("message").await["epoch"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_clogged_wire_refuses_in_time_and_keeps_little() {
+    let nats = NatsServer::start().await;
+    let (wire, a) = wired(&nats, &[]).await;
+    let mut bob = a.user("bob", &[]).await;
+    publish(&mut bob, "t", "0").await;
+    wire.clog();
+    // Twice what may be on its way, by number of bytes.
+    let payload = "x".repeat(60_000);
+    let clock = std::time::Instant::now();
+    let mut sockets = Vec::new();
+    for user in 0..20 {
+        let mut socket = a.user(&format!("user {user}"), &[]).await;
+        for id in 0..110 {
+            let frame = json!({"type": "publish", "topic": "t", "messageId": format!("{id}"), "payload": payload});
+            socket.send(frame).await;
+        }
+        sockets.push(socket);
+    }
+    for socket in &mut sockets {
+        for _ in 0..110 {
+            socket.expect_error("NOT_AVAILABLE").await;
+        }
+    }
+    assert!(
+        clock.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        clock.elapsed()
+    );
+    becomes_ready(&a, 503).await;
+    wire.mend();
+    becomes_ready(&a, 200).await;
+    soon("a publish to be taken again", async {
+        let frame = json!({"type": "publish", "topic": "t", "messageId": "last", "payload": 1});
+        loop {
+            bob.send(frame.clone()).await;
+            if bob.next().await["type"] == "ack" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}
+
+/// Why a gateway with these settings does not start.
+async fn refusal(settings: &[(&'static str, &str)]) -> String {
+    let mut raw = RawSettings::default();
+    raw.add("addr", "127.0.0.1:0".to_owned(), String::new());
+    raw.add("backbone", "nats".to_owned(), String::new());
+    for (name, value) in settings {
+        raw.add(name, (*value).to_owned(), String::new());
+    }
+    let settings = Settings::resolve(&raw, None).unwrap();
+    let started = tokio::time::timeout(Duration::from_secs(20), Server::start(&settings)).await;
+    let told = started.unwrap().map(drop).unwrap_err().to_string();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    told
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_at_the_start() {
+    let nats = NatsServer::start().await;
+    let url = nats.url();
+    let _first = gateway(&url, &[]).await;
+    for (setting, told) in [
+        (
+            ("history-size", "7"),
+            "max_msgs_per_subject is 1025 instead of 8",
+        ),
+        (("history-ttl", "7m"), "max_age is"),
+        (("nats-partitions", "2"), "partition 0 of 2"),
+        (("nats-replicas", "3"), "needs a cluster"),
+        (("max-message-bytes", "2MiB"), "max_payload"),
+    ] {
+        let refused = refusal(&[("nats-url", &url), setting]).await;
+        assert!(
+            refused.starts_with("nats: ") && refused.contains(told),
+            "{refused}"
+        );
+    }
+    let other = NatsServer::start().await;
+    let url = other.url();
+    let refused = refusal(&[("nats-url", &url), ("nats-replicas", "3")]).await;
+    assert!(refused.contains("cluster"), "{refused}");
+    let closed = NatsServer::with("authorization { user: ann, password: hunter2 }").await;
+    let url = closed.url();
+    let refused = refusal(&[("nats-url", &url)]).await;
+    assert!(refused.contains("authorization"), "{refused}");
+    let wrong = url.replace("nats://", "nats://ann:hunter3@");
+    let refused = refusal(&[("nats-url", &wrong)]).await;
+    assert!(
+        refused.contains("authorization") && !refused.contains("hunter"),
+        "{refused}"
+    );
+    gateway(&url.replace("nats://", "nats://ann:hunter2@"), &[]).await;
+    let refused = refusal(&[("nats-url", &url), ("nats-creds", "/no/such.creds")]).await;
+    assert!(refused.contains("nats-creds /no/such.creds"), "{refused}");
+}
+
+#[tokio::test]
+async fn nobody_there_or_no_jetstream_is_refused_after_a_while() {
+    // Nobody may listen there.
+    let nobody = "nats://127.0.0.1:1";
+    let bare = NatsServer::without_jetstream().await;
+    let bare_url = bare.url();
+    let (nobody, bare) = ([("nats-url", nobody)], [("nats-url", &*bare_url)]);
+    let (nobody, bare) = tokio::join!(refusal(&nobody), refusal(&bare));
+    assert!(nobody.contains("cannot connect"), "{nobody}");
+    assert!(bare.contains("is JetStream enabled"), "{bare}");
+}

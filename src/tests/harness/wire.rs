@@ -1,0 +1,95 @@
+//! A wire between two programs that a test can cut, mend and clog.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Through,
+    /// Connections end, and new ones too.
+    Cut,
+    /// Connections stand, and nothing goes through.
+    Clogged,
+}
+
+/// The wire. Dropped, it is cut.
+pub struct Wire {
+    pub addr: SocketAddr,
+    state: watch::Sender<State>,
+}
+
+impl Wire {
+    /// A wire to this address.
+    pub async fn to(end: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (state, watched) = watch::channel(State::Through);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, end, watched.clone()));
+            }
+        });
+        Self { addr, state }
+    }
+
+    pub fn cut(&self) {
+        self.state.send_replace(State::Cut);
+    }
+
+    pub fn clog(&self) {
+        self.state.send_replace(State::Clogged);
+    }
+
+    pub fn mend(&self) {
+        self.state.send_replace(State::Through);
+    }
+}
+
+async fn carry(near: TcpStream, end: SocketAddr, mut state: watch::Receiver<State>) {
+    if *state.borrow_and_update() == State::Cut {
+        return;
+    }
+    let Ok(far) = TcpStream::connect(end).await else {
+        return;
+    };
+    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let (near_read, near_write) = near.into_split();
+    let (far_read, far_write) = far.into_split();
+    let cut = state.clone();
+    tokio::select! {
+        () = pass(near_read, far_write, state.clone()) => {}
+        () = pass(far_read, near_write, state) => {}
+        () = until(cut, |state| state == State::Cut) => {}
+    }
+}
+
+async fn until(mut state: watch::Receiver<State>, fits: impl Fn(State) -> bool) {
+    if state.wait_for(|state| fits(*state)).await.is_err() {
+        // The wire is gone.
+        tokio::time::sleep(Duration::ZERO).await;
+    }
+}
+
+async fn pass(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    state: watch::Receiver<State>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        until(state.clone(), |state| state != State::Clogged).await;
+        match from.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => {
+                until(state.clone(), |state| state != State::Clogged).await;
+                if to.write_all(&buffer[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
