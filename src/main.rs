@@ -1,5 +1,6 @@
 //! The binary: settings, logs, the gateway, and its end.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use micro_socket::config::{self, Settings, Task};
@@ -57,7 +58,7 @@ fn verify(request: &verify::Request, json: bool) -> ExitCode {
 async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut stop = Box::pin(stop_signal()?);
     let server = Server::start(settings)?;
-    announce(server.addr, settings.tls.is_some());
+    announce(server.addr, settings.tls.is_some(), server.admin_addr);
     stop.as_mut().await;
     tracing::info!("going away");
     server.drain().await;
@@ -88,17 +89,20 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Says where to go. Nobody may be reading it any more.
-fn announce(addr: std::net::SocketAddr, tls: bool) {
+fn announce(addr: SocketAddr, tls: bool, admin: Option<SocketAddr>) {
     use std::io::Write as _;
 
     let s = if tls { "s" } else { "" };
     let version = env!("CARGO_PKG_VERSION");
-    let text = format!(
+    let mut text = format!(
         "micro-socket {version} listens on {addr}\n  \
            playground  http{s}://{addr}/docs\n  \
            WebSocket   ws{s}://{addr}/ws  and  ws{s}://{addr}/ws/sub/{{topic}}\n  \
            HTTP API    http{s}://{addr}/openapi\n"
     );
+    if let Some(admin) = admin {
+        text.push_str(&format!("  operators   http://{admin}/metrics\n"));
+    }
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
 }

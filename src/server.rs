@@ -18,11 +18,11 @@ use crate::backbone::disk::{self, DiskSessions};
 use crate::backbone::{self, Disk, Memory, MemorySessions, Now, Retention, Sessions};
 use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
-use crate::http::{AppState, router};
+use crate::http::{AppState, routers};
 use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
-use crate::transport::listen::{Running, Start, bind, start};
+use crate::transport::listen::{Door, Running, Start, bind, start};
 use crate::transport::tls::Tls;
 use crate::transport::{Limits, ShardHandle};
 
@@ -36,6 +36,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Server {
     /// Where it listens; the port is known also when 0 was asked for.
     pub addr: SocketAddr,
+    /// Where operators come in, if not there.
+    pub admin_addr: Option<SocketAddr>,
     gateway: Arc<Gateway>,
     backbone: backbone::Handle,
     sessions: Arc<dyn Sessions>,
@@ -59,6 +61,8 @@ impl Server {
         let tls = tls.transpose()?;
         let listener = bind(settings.addr)?;
         let addr = listener.local_addr()?;
+        let admin = settings.admin_addr.map(bind).transpose()?;
+        let admin_addr = admin.as_ref().map(|admin| admin.local_addr()).transpose()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
         let (backbone, sessions) = backbone(settings, hub.clone())?;
@@ -89,14 +93,20 @@ impl Server {
             max_message_bytes: settings.max_message_bytes,
             leptos: leptos_options(),
         };
+        let routers = routers(state, admin.is_some());
+        let door = |listener, router, tls| Door {
+            listener: Arc::new(listener),
+            router,
+            tls,
+        };
+        let mut doors = vec![door(listener, routers.public, tls)];
+        doors.extend(admin.map(|listener| door(listener, routers.admin, None)));
         let shards = start(
-            &listener,
             &Handle::current(),
             &Start {
+                doors,
                 gateway: gateway.clone(),
                 limits: limits(settings),
-                router: router(state),
-                tls,
                 refuse: refuse.clone(),
                 exchanges: exchanges.clone(),
                 stop: stop.clone(),
@@ -106,6 +116,7 @@ impl Server {
         tokio::spawn(tend(gateway.clone(), stop.clone()));
         Ok(Self {
             addr,
+            admin_addr,
             gateway,
             backbone,
             sessions,

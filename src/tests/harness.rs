@@ -31,6 +31,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A real gateway on a free port. Dropped, it stops.
 pub struct TestGateway {
     pub addr: SocketAddr,
+    pub admin_addr: Option<SocketAddr>,
     server: Server,
 }
 
@@ -51,6 +52,7 @@ impl TestGateway {
         let server = Server::start(&settings).unwrap();
         Self {
             addr: server.addr,
+            admin_addr: server.admin_addr,
             server,
         }
     }

@@ -13,6 +13,7 @@
 mod harness;
 
 mod access;
+mod admin_door;
 mod architecture;
 mod bad_input;
 mod binary;

@@ -175,6 +175,11 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 pub const SETTINGS: &[SettingDoc] = &[
     setting("addr", "127.0.0.1:3000", "Where it listens."),
     setting(
+        "admin-addr",
+        "none: on addr",
+        "A plain HTTP listener of its own for /metrics, /healthz, /readyz and /api/*, which addr then does not answer.",
+    ),
+    setting(
         "config",
         "none",
         "A TOML file; its keys are the names in this table.",
