@@ -9,6 +9,7 @@
 mod cli;
 mod origins;
 mod raw;
+mod renewal;
 mod tls;
 mod token;
 mod trust;

@@ -25,6 +25,7 @@ use axum::{Json, Router};
 use http::HeaderValue;
 use http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use leptos::config::LeptosOptions;
+use parking_lot::RwLock;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -45,14 +46,28 @@ pub struct AppState {
     pub gateway: Arc<Gateway>,
     /// The shards, once they run.
     pub shards: Arc<OnceLock<Vec<ShardHandle>>>,
-    /// Pages that may connect and call.
-    pub allowed_origins: Arc<AllowedOrigins>,
-    /// Whether `GET /demo/publish/{topic}` answers.
-    pub demo_endpoints: bool,
+    /// What requests are judged by now.
+    pub rules: Arc<RwLock<Arc<Rules>>>,
     /// The largest payload, in bytes.
     pub max_message_bytes: usize,
     /// How the page finds its files.
     pub leptos: LeptosOptions,
+}
+
+/// What requests are judged by. Replaced as a whole when the settings are read again.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Pages that may connect and call.
+    pub allowed_origins: AllowedOrigins,
+    /// Whether `GET /demo/publish/{topic}` answers.
+    pub demo_endpoints: bool,
+}
+
+impl AppState {
+    /// What a request is judged by that begins now.
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().clone()
+    }
 }
 
 #[derive(OpenApi)]
@@ -81,7 +96,7 @@ pub struct Routers {
 }
 
 /// Every route; with a door for operators, each is at one door only.
-pub fn routers(state: AppState, admin_door: bool) -> Routers {
+pub fn routers(state: &AppState, admin_door: bool) -> Routers {
     let everybody = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
         .routes(routes!(demo::publish));
@@ -112,8 +127,8 @@ pub fn routers(state: AppState, admin_door: bool) -> Routers {
         .route("/ws/sub/{topic}", get(ws::single))
         .with_state(state.clone());
     Routers {
-        public: wrapped(public, pages.fallback(assets::serve), &state).merge(sockets),
-        admin: wrapped(operators, Router::new().fallback(assets::nothing), &state),
+        public: wrapped(public, pages.fallback(assets::serve), state).merge(sockets),
+        admin: wrapped(operators, Router::new().fallback(assets::nothing), state),
     }
 }
 

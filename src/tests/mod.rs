@@ -30,6 +30,7 @@ mod metrics;
 mod order;
 mod pipelining;
 mod readme;
+mod reload;
 mod replay;
 mod resume;
 mod resume_random;

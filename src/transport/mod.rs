@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Adopt(OnUpgrade, Option<Topic>, Permit),
     /// Close this share of the connections with 1012, spread over this time.
     Drain(Duration),
+    /// These limits hold from now on.
+    Limit(Limits),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
     /// Hand this connection's session over to a newer socket of that user.
@@ -134,6 +136,11 @@ impl ShardHandle {
         };
         self.tell(Command::Kick(kick));
         count.await.unwrap_or(0)
+    }
+
+    /// Holds its connections to these limits from now on, but for what a session was begun with.
+    pub fn limit(&self, limits: Limits) {
+        self.tell(Command::Limit(limits));
     }
 
     /// Closes the shard's connections, spread over this time.
