@@ -11,6 +11,7 @@ mod disconnect;
 mod error;
 mod health;
 mod metrics;
+mod operate;
 mod origin;
 mod pages;
 mod stats;
@@ -104,6 +105,9 @@ pub fn routers(state: &AppState, admin_door: bool) -> Routers {
         .routes(routes!(metrics::metrics))
         .routes(routes!(api::publish))
         .routes(routes!(api::history))
+        .routes(routes!(operate::topics))
+        .routes(routes!(operate::connections))
+        .routes(routes!(operate::unsubscribe))
         .routes(routes!(disconnect::disconnect))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz));

@@ -27,6 +27,7 @@ mod http_pages;
 mod key_sets;
 mod limits;
 mod metrics;
+mod operating;
 mod order;
 mod pipelining;
 mod readme;

@@ -203,6 +203,7 @@ async fn run(
                         }
                     });
                 }
+                Some(Command::Ask(question)) => { spawn_local(shard.clone().answer(question)); }
                 Some(Command::Limit(limits)) => shard.limits.set(limits),
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }

@@ -13,6 +13,7 @@
 //! * `identity`: whose connection it is.
 //! * `subscribe`, `sessions`: topics and sessions of a connection.
 //! * `turn`, `flush`: what came is handed out, and each socket written once.
+//! * `operate`: what operators ask of the connections.
 //! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
 //! * `connection`: one socket, its session and what waits for it.
 //! * `aside`: what few connections have.
@@ -28,6 +29,7 @@ mod driver;
 mod flush;
 mod identity;
 pub mod listen;
+mod operate;
 mod poller;
 mod sessions;
 mod shard;
@@ -54,6 +56,8 @@ use crate::gateway::Permit;
 use crate::hub::Key;
 use crate::protocol::Topic;
 use crate::session;
+
+pub use operate::{Found, Seen};
 
 /// What a connection may do and how long it may be silent.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +86,8 @@ pub(crate) enum Command {
     Drain(Duration),
     /// These limits hold from now on.
     Limit(Limits),
+    /// An operator asks.
+    Ask(operate::Question),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
     /// Hand this connection's session over to a newer socket of that user.

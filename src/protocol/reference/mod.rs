@@ -142,6 +142,21 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
         summary: "The topic's head and its kept messages after a seqNo.",
     },
     EndpointDoc {
+        method: "GET",
+        path: "/api/topics?prefix=&after=&limit=",
+        summary: "Topics with a subscriber on this gateway, with their counts; needs the claim admin.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/api/users/{user}/connections",
+        summary: "The user's connections to this gateway; needs the claim admin.",
+    },
+    EndpointDoc {
+        method: "POST",
+        path: "/api/unsubscribe",
+        summary: "Takes a topic from a user's connections; needs the claim admin.",
+    },
+    EndpointDoc {
         method: "POST",
         path: "/api/disconnect",
         summary: "Closes the sockets of a user or a token with 4003 and revokes; needs the claim admin.",
