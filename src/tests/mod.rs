@@ -41,5 +41,6 @@ mod rust_client;
 mod setup;
 mod slow_consumer;
 mod subsocket;
+mod supply;
 mod tls;
 mod verify;
