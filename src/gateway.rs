@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
@@ -30,7 +30,7 @@ impl From<Unavailable> for Refusal {
 /// The gateway's heart, shared by every shard and every HTTP handler.
 pub struct Gateway {
     started: Instant,
-    authenticator: Authenticator,
+    authenticator: RwLock<Arc<Authenticator>>,
     revoked: Mutex<Revoked>,
     backbone: Handle,
     sessions: Arc<dyn Sessions>,
@@ -39,7 +39,7 @@ pub struct Gateway {
     shared: SharedMetrics,
     shards: Vec<Arc<ShardMetrics>>,
     connections: AtomicU64,
-    max_connections: u64,
+    max_connections: AtomicU64,
     draining: AtomicBool,
     slo: Slo,
     slo_window: Mutex<Window>,
@@ -59,7 +59,7 @@ impl Gateway {
         let shards = std::iter::repeat_with(Arc::default).take(hub.shards());
         Self {
             started: Instant::now(),
-            authenticator,
+            authenticator: RwLock::new(Arc::new(authenticator)),
             revoked: Mutex::default(),
             backbone,
             sessions,
@@ -68,7 +68,7 @@ impl Gateway {
             shards: shards.collect(),
             hub,
             connections: AtomicU64::new(0),
-            max_connections: max_connections as u64,
+            max_connections: AtomicU64::new(max_connections as u64),
             draining: AtomicBool::new(false),
             slo,
             slo_window: Mutex::default(),
@@ -141,13 +141,19 @@ impl Gateway {
 
     /// Who is this?
     pub fn authenticate(self: &Arc<Self>, token: &str) -> Checking {
-        match self.authenticator.authenticate(self.now().unix_ms, token) {
+        let authenticator = self.authenticator.read().clone();
+        match authenticator.authenticate(self.now().unix_ms, token) {
             Checking::Done(answer) => Checking::Done(answer.and_then(|who| self.unrevoked(who))),
             Checking::Waiting(answer) => {
                 let gateway = self.clone();
                 Checking::Waiting(Box::pin(async move { gateway.unrevoked(answer.await?) }))
             }
         }
+    }
+
+    /// From now on tokens are checked in this way. Who was let in stays.
+    pub fn trust(&self, authenticator: Authenticator) {
+        *self.authenticator.write() = Arc::new(authenticator);
     }
 
     fn unrevoked(&self, principal: Principal) -> Result<Principal, Refusal> {
@@ -176,8 +182,8 @@ impl Gateway {
 
     /// Whether any token is that user.
     #[must_use]
-    pub const fn is_demo(&self) -> bool {
-        matches!(self.authenticator, Authenticator::Demo)
+    pub fn is_demo(&self) -> bool {
+        matches!(**self.authenticator.read(), Authenticator::Demo)
     }
 
     /// Whether the principal may do this now.
@@ -296,12 +302,10 @@ impl Gateway {
         }
         let permit = Permit(self.clone());
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        if self.max_connections > 0 && before >= self.max_connections {
+        let most = self.max_connections();
+        if most > 0 && before >= most {
             self.shared.refused(Refused::Full);
-            let text = format!(
-                "all {} connections are taken; try again",
-                self.max_connections
-            );
+            let text = format!("all {most} connections are taken; try again");
             return Err(Refusal::new(ErrorCode::NotAvailable, text));
         }
         Ok(permit)
@@ -344,8 +348,13 @@ impl Gateway {
 
     /// How many WebSockets may be open; 0 is no limit.
     #[must_use]
-    pub const fn max_connections(&self) -> u64 {
-        self.max_connections
+    pub fn max_connections(&self) -> u64 {
+        self.max_connections.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many WebSockets may be open. Those that are stay.
+    pub fn set_max_connections(&self, most: usize) {
+        self.max_connections.store(most as u64, Ordering::Relaxed);
     }
 
     /// All shards added up.

@@ -1,5 +1,6 @@
 //! The binary: settings, logs, the gateway, and its end.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use micro_socket::config::{self, Settings, Task};
@@ -56,13 +57,79 @@ fn verify(request: &verify::Request, json: bool) -> ExitCode {
 
 async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut stop = Box::pin(stop_signal()?);
+    let mut again = Again::new()?;
     let server = Server::start(settings).await?;
-    announce(server.addr, settings.tls.is_some());
-    stop.as_mut().await;
+    announce(server.addr, settings.tls.is_some(), server.admin_addr);
+    loop {
+        tokio::select! {
+            () = stop.as_mut() => break,
+            () = again.next() => reload(&server),
+        }
+    }
     tracing::info!("going away");
     server.drain().await;
     tracing::info!("gone");
     Ok(())
+}
+
+/// Reads the settings again, from where they came at the start. Nothing changes when they are wrong.
+fn reload(server: &Server) {
+    let settings = match config::parse() {
+        Ok(Task::Serve(settings)) => settings,
+        Ok(Task::Verify { .. }) => return,
+        Err(exit) => {
+            let problems = exit.errors.trim_end();
+            return tracing::error!(problems, "the new settings are refused; the old ones stay");
+        }
+    };
+    match server.reload(&settings) {
+        Err(error) => {
+            tracing::error!(%error, "the new settings are refused; the old ones stay");
+        }
+        Ok(left) => {
+            for warning in settings.warnings() {
+                tracing::warn!("{warning}");
+            }
+            if !left.is_empty() {
+                let settings = left.join(", ");
+                tracing::warn!(settings, "these have changed and need a restart");
+            }
+            tracing::info!("the settings were read again");
+        }
+    }
+}
+
+/// When to read the settings again: at each SIGHUP.
+#[cfg(unix)]
+struct Again(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Again {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Never.
+#[cfg(not(unix))]
+struct Again;
+
+#[cfg(not(unix))]
+impl Again {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
 }
 
 /// Ready at the first Ctrl-C or SIGTERM.
@@ -88,17 +155,20 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Says where to go. Nobody may be reading it any more.
-fn announce(addr: std::net::SocketAddr, tls: bool) {
+fn announce(addr: SocketAddr, tls: bool, admin: Option<SocketAddr>) {
     use std::io::Write as _;
 
     let s = if tls { "s" } else { "" };
     let version = env!("CARGO_PKG_VERSION");
-    let text = format!(
+    let mut text = format!(
         "micro-socket {version} listens on {addr}\n  \
            playground  http{s}://{addr}/docs\n  \
            WebSocket   ws{s}://{addr}/ws  and  ws{s}://{addr}/ws/sub/{{topic}}\n  \
            HTTP API    http{s}://{addr}/openapi\n"
     );
+    if let Some(admin) = admin {
+        text.push_str(&format!("  operators   http://{admin}/metrics\n"));
+    }
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
 }

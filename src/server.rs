@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leptos::config::LeptosOptions;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,11 +21,11 @@ use crate::backbone::{self, Disk, Memory, MemorySessions, Nats, Now, Retention, 
 use crate::cluster::Member;
 use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
-use crate::http::{AppState, router};
+use crate::http::{AppState, Rules, routers};
 use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
-use crate::transport::listen::{Running, Start, bind, start};
+use crate::transport::listen::{Door, Running, Start, bind, start};
 use crate::transport::tls::Tls;
 use crate::transport::{Limits, ShardHandle};
 
@@ -38,6 +39,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Server {
     /// Where it listens; the port is known also when 0 was asked for.
     pub addr: SocketAddr,
+    /// Where operators come in, if not there.
+    pub admin_addr: Option<SocketAddr>,
     gateway: Arc<Gateway>,
     backbone: backbone::Handle,
     sessions: Arc<dyn Sessions>,
@@ -45,7 +48,10 @@ pub struct Server {
     refuse: CancellationToken,
     exchanges: TaskTracker,
     stop: DropGuard,
-    drain_timeout: Duration,
+    /// What is in force.
+    settings: Mutex<Settings>,
+    tls: Option<Tls>,
+    rules: Arc<RwLock<Arc<Rules>>>,
 }
 
 impl Server {
@@ -57,49 +63,48 @@ impl Server {
     pub async fn start(settings: &Settings) -> io::Result<Self> {
         // The page is rendered on the runtime we are in; a second start finds it set already.
         let _ = any_spawner::Executor::init_tokio();
-        let tls = settings.tls.as_ref();
-        let tls = tls.map(|files| Tls::load(&files.cert, &files.key));
-        let tls = tls.transpose()?;
+        let tls = tls(settings)?;
         let listener = bind(settings.addr)?;
         let addr = listener.local_addr()?;
+        let admin = settings.admin_addr.map(bind).transpose()?;
+        let admin_addr = admin.as_ref().map(|admin| admin.local_addr()).transpose()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
         let (backbone, sessions, cluster) = backbone(settings, hub.clone()).await?;
-        let authenticator = match &settings.trust {
-            None => Authenticator::Demo,
-            Some(trust) => {
-                Authenticator::jwt(trust, Handle::current()).map_err(io::Error::other)?
-            }
-        };
-        let max_connections = settings.max_connections.map_or(0, Into::into);
         let gateway = Arc::new(Gateway::new(
-            authenticator,
+            authenticator(settings)?,
             backbone.clone(),
             sessions.clone(),
             hub,
-            max_connections,
+            settings.max_connections.map_or(0, Into::into),
             settings.slo,
         ));
         let refuse = CancellationToken::new();
         let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
         let handles = Arc::default();
+        let rules = Arc::new(RwLock::new(Arc::new(rules(settings))));
         let state = AppState {
             gateway: gateway.clone(),
             shards: Arc::clone(&handles),
-            allowed_origins: Arc::new(settings.allowed_origins.clone()),
-            demo_endpoints: settings.demo_endpoints,
+            rules: rules.clone(),
             max_message_bytes: settings.max_message_bytes,
             leptos: leptos_options(),
         };
+        let routers = routers(&state, admin.is_some());
+        let door = |listener, router, tls| Door {
+            listener: Arc::new(listener),
+            router,
+            tls,
+        };
+        let mut doors = vec![door(listener, routers.public, tls.clone())];
+        doors.extend(admin.map(|listener| door(listener, routers.admin, None)));
         let shards = start(
-            &listener,
             &Handle::current(),
             &Start {
+                doors,
                 gateway: gateway.clone(),
                 limits: limits(settings),
-                router: router(state),
-                tls,
                 refuse: refuse.clone(),
                 exchanges: exchanges.clone(),
                 stop: stop.clone(),
@@ -118,6 +123,7 @@ impl Server {
         }
         Ok(Self {
             addr,
+            admin_addr,
             gateway,
             backbone,
             sessions,
@@ -125,18 +131,51 @@ impl Server {
             refuse,
             exchanges,
             stop: stop.drop_guard(),
-            drain_timeout: settings.drain_timeout,
+            settings: Mutex::new(settings.clone()),
+            tls,
+            rules,
         })
+    }
+
+    /// Takes what can be changed from these settings, and drops no socket: keys and rules for the tokens
+    /// to come, the certificate for the connections to come, origins, and limits. Answers the names of the
+    /// settings that differ and need a restart. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When the certificate or a key is of no use; then nothing has changed.
+    pub fn reload(&self, new: &Settings) -> io::Result<Vec<&'static str>> {
+        let mut settings = self.settings.lock();
+        let (new, left) = settings.renewed(new);
+        // All that can fail comes first. The files may have changed under their names.
+        let tls = tls(&new)?;
+        // A key set that stays keeps the keys that were fetched.
+        let changed = new.trust != settings.trust;
+        let authenticator = changed.then(|| authenticator(&new)).transpose()?;
+        if let Some(authenticator) = authenticator {
+            self.gateway.trust(authenticator);
+        }
+        if let (Some(current), Some(tls)) = (&self.tls, &tls) {
+            current.replace(tls);
+        }
+        *self.rules.write() = Arc::new(rules(&new));
+        let most = new.max_connections.map_or(0, Into::into);
+        self.gateway.set_max_connections(most);
+        for shard in &self.shards {
+            shard.handle.limit(limits(&new));
+        }
+        *settings = new;
+        Ok(left)
     }
 
     /// Goes away politely: says so on `/readyz`, admits no new socket, closes every open one with 1012
     /// in batches, waits until they are gone or the drain timeout is over, then stops. HTTP is
     /// answered until the sockets are gone, so that a load balancer can see why.
     pub async fn drain(self) {
-        let deadline = Instant::now() + self.drain_timeout;
+        let drain_timeout = self.settings.lock().drain_timeout;
+        let deadline = Instant::now() + drain_timeout;
         self.gateway.start_draining();
         // Half the time for telling, the other half for the last ones to leave.
-        let spread = (self.drain_timeout / 2).min(Duration::from_secs(2));
+        let spread = (drain_timeout / 2).min(Duration::from_secs(2));
         let handles: Vec<ShardHandle> = self.shards.iter().map(|s| s.handle.clone()).collect();
         for handle in handles {
             handle.drain(spread);
@@ -241,6 +280,27 @@ fn retention(settings: &Settings) -> Retention {
         history_bytes: settings.history_bytes,
         dedup_ttl: settings.dedup_ttl,
         dedup_bytes: settings.dedup_bytes,
+    }
+}
+
+fn tls(settings: &Settings) -> io::Result<Option<Tls>> {
+    let files = settings.tls.as_ref();
+    files
+        .map(|files| Tls::load(&files.cert, &files.key))
+        .transpose()
+}
+
+fn authenticator(settings: &Settings) -> io::Result<Authenticator> {
+    match &settings.trust {
+        None => Ok(Authenticator::Demo),
+        Some(trust) => Authenticator::jwt(trust, Handle::current()).map_err(io::Error::other),
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        allowed_origins: settings.allowed_origins.clone(),
+        demo_endpoints: settings.demo_endpoints,
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Claims {
     /// Patterns of topics; none is no access.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Topics>,
-    /// Whether it may disconnect others.
+    /// Whether it is an operator's: it may see and end what others have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<bool>,
 }

@@ -51,7 +51,7 @@ pub struct Principal {
     pub token_id: Option<Arc<str>>,
     /// When the token was issued, in milliseconds since the Unix epoch.
     pub issued_unix_ms: Option<u64>,
-    /// Whether the token allows to disconnect others.
+    /// Whether the token is an operator's: it may see and end what others have.
     pub admin: bool,
 }
 

@@ -10,6 +10,7 @@ mod cli;
 mod nats;
 mod origins;
 mod raw;
+mod renewal;
 mod tls;
 mod token;
 mod trust;
@@ -39,6 +40,8 @@ use units::{format_duration, format_size};
 pub struct Settings {
     /// Where it listens. Default 127.0.0.1:3000, or cargo-leptos's site address.
     pub addr: SocketAddr,
+    /// Where operators come in; `None` for the same address, the default.
+    pub admin_addr: Option<SocketAddr>,
     /// What numbers, keeps and replays messages. Default memory.
     pub backbone: Backbone,
     /// Where the disk backbone keeps its log. Default `data`.
@@ -168,6 +171,7 @@ impl Settings {
         let auth = read.word("auth", Auth::WORDS, Auth::Demo);
         let settings = Self {
             addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
+            admin_addr: read.own_addr("admin-addr"),
             backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
             data_dir: read.dir("data-dir", "data"),
             fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
@@ -210,6 +214,13 @@ impl Settings {
             warnings.push(format!(
                 "auth is demo and {} can be reached from other machines: anyone there can be any user",
                 self.addr
+            ));
+        }
+        if let Some(admin) = self.admin_addr
+            && !admin.ip().is_loopback()
+        {
+            warnings.push(format!(
+                "admin-addr {admin} is plain HTTP and can be reached from other machines: keep it in a network of your own, tokens pass there in clear"
             ));
         }
         if let Some(trust) = &self.trust
@@ -258,6 +269,7 @@ impl Settings {
     fn text(&self, name: &str) -> Option<String> {
         Some(match name {
             "addr" => self.addr.to_string(),
+            "admin-addr" => self.admin_addr?.to_string(),
             "backbone" => self.backbone.as_str().to_owned(),
             "data-dir" => self.data_dir.display().to_string(),
             "fsync" => self

@@ -263,16 +263,14 @@ impl<'a> Reader<'a> {
 
     /// An address; `default` is one too, but comes from outside as well.
     pub(super) fn addr(&mut self, name: &str, default: &str) -> SocketAddr {
-        let parse = |text: &str| {
-            text.replacen("localhost:", "127.0.0.1:", 1)
-                .parse()
-                .map_err(|_| {
-                    format!("{text:?} is not an address such as 127.0.0.1:3000, 0.0.0.0:3000 or [::]:3000")
-                })
-        };
         let fallback =
-            parse(default).unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)));
-        self.value(name, || fallback, parse)
+            parse_addr(default).unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)));
+        self.value(name, || fallback, parse_addr)
+    }
+
+    /// An address that need not be given.
+    pub(super) fn own_addr(&mut self, name: &str) -> Option<SocketAddr> {
+        self.value(name, || None, |text| parse_addr(text).map(Some))
     }
 
     /// A tracing filter. A bare word must be a level: tracing would take a misspelt one for the
@@ -296,6 +294,13 @@ impl<'a> Reader<'a> {
             },
         )
     }
+}
+
+fn parse_addr(text: &str) -> Result<SocketAddr, String> {
+    let address = text.replacen("localhost:", "127.0.0.1:", 1).parse();
+    address.map_err(|_| {
+        format!("{text:?} is not an address such as 127.0.0.1:3000, 0.0.0.0:3000 or [::]:3000")
+    })
 }
 
 fn within<T: PartialOrd + Copy>(

@@ -48,7 +48,7 @@ fn the_defaults_are_those_of_the_catalogue() {
         let written = match written {
             "on with demo auth" => "true",
             "300s" => "5m",
-            "none" => "",
+            "none" | "none: on addr" => "",
             "120s" => "2m",
             other => other,
         };
@@ -113,6 +113,7 @@ fn checked_settings_lead_to_themselves() {
     let args = [
         "check-config",
         "--addr=[::1]:80",
+        "--admin-addr=[::1]:81",
         "--allowed-origins=https://a.test,https://b.test:8443",
         "--log=info,micro_socket=debug",
         "--publish-rate=5",
@@ -193,6 +194,7 @@ fn values_out_of_range_are_refused() {
         "--allowed-origins=a.test",
         "--log=micro_socket=loud",
         "--addr=3000",
+        "--admin-addr=3000",
         "--data-dir=",
         "--fsync=0",
         "--fsync=61s",
@@ -285,6 +287,8 @@ fn open_demo_auth_is_warned_about() {
     assert!(run(&[], &[], "").unwrap().warnings().is_empty());
     let open = run(&["--addr=0.0.0.0:3000"], &[], "").unwrap();
     assert_eq!(open.warnings().len(), 1);
+    let admin = ["--admin-addr=0.0.0.0:3001", "--addr=127.0.0.1:3000"];
+    assert!(run(&admin, &[], "").unwrap().warnings()[0].contains("admin-addr"));
     let small = run(&["--send-queue-bytes=4KiB"], &[], "").unwrap();
     assert!(small.warnings()[0].contains("send-queue-bytes"));
 }

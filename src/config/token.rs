@@ -40,7 +40,13 @@ pub(super) fn command() -> Command {
                 .value_name("DURATION"),
         )
         .arg(text("jti", "Its id, by which it can be revoked").value_name("ID"))
-        .arg(text("admin", "It may disconnect users and tokens").action(ArgAction::SetTrue))
+        .arg(
+            text(
+                "admin",
+                "It is an operator's: it may see and end what users have",
+            )
+            .action(ArgAction::SetTrue),
+        )
 }
 
 /// The token, or why there is none.

@@ -169,6 +169,11 @@ fn answer(method: &Method, headers: &HeaderMap, asset: Asset) -> Response {
     response
 }
 
+/// Answers where there are no files.
+pub async fn nothing(method: Method, uri: Uri) -> Response {
+    not_found(&method, &uri)
+}
+
 fn not_found(method: &Method, uri: &Uri) -> Response {
     let message = format!(
         "there is no {method} {}; /openapi lists the endpoints",

@@ -61,7 +61,8 @@ pub(super) async fn publish(
         let status = StatusCode::METHOD_NOT_ALLOWED;
         return Err(ApiError::with_status(status, ErrorCode::BadRequest, text));
     }
-    if !state.demo_endpoints {
+    let rules = state.rules();
+    if !rules.demo_endpoints {
         let text =
             "the demo endpoints are off; start with --demo-endpoints true or use POST /api/publish";
         return Err(ApiError::with_status(
@@ -71,7 +72,7 @@ pub(super) async fn publish(
         ));
     }
     origin::refuse_cross_site(&headers)?;
-    origin::check(&headers, &state.allowed_origins)?;
+    origin::check(&headers, &rules.allowed_origins)?;
     let topic = topic_of(topic)?;
     let payload = object(&fields)?;
     if payload.len() > state.max_message_bytes {

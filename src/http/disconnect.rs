@@ -10,11 +10,9 @@ use utoipa::ToSchema;
 use crate::protocol::{ErrorCode, Refusal};
 
 use super::AppState;
-use super::bearer::Bearer;
+use super::bearer::Operator;
 use super::error::{ApiError, ErrorBody};
-
-/// The longest user and token id, in bytes: no longer one is ever accepted.
-const MAX_NAME_BYTES: usize = 255;
+use super::operate::MAX_NAME_BYTES;
 
 /// Whom to disconnect.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,14 +56,9 @@ pub(super) struct Disconnected {
         (status = 503, description = "The issuer's keys cannot be fetched.", body = ErrorBody)))]
 pub(super) async fn disconnect(
     State(state): State<AppState>,
-    Bearer(principal): Bearer,
+    Operator(principal): Operator,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Disconnected>, ApiError> {
-    let trying_out = state.gateway.is_demo() && state.demo_endpoints;
-    if !principal.admin && !trying_out {
-        let text = "disconnecting needs a token with the claim admin: true";
-        return Err(Refusal::new(ErrorCode::AclDenied, text).into());
-    }
     let bad = |text: String| Refusal::new(ErrorCode::BadRequest, text);
     let body = body.map_err(|_| bad("the body could not be read".to_owned()))?;
     // Read without regard to Content-Type, as publishing is.

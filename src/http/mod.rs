@@ -11,6 +11,7 @@ mod disconnect;
 mod error;
 mod health;
 mod metrics;
+mod operate;
 mod origin;
 mod pages;
 mod stats;
@@ -25,6 +26,7 @@ use axum::{Json, Router};
 use http::HeaderValue;
 use http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use leptos::config::LeptosOptions;
+use parking_lot::RwLock;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -45,14 +47,28 @@ pub struct AppState {
     pub gateway: Arc<Gateway>,
     /// The shards, once they run.
     pub shards: Arc<OnceLock<Vec<ShardHandle>>>,
-    /// Pages that may connect and call.
-    pub allowed_origins: Arc<AllowedOrigins>,
-    /// Whether `GET /demo/publish/{topic}` answers.
-    pub demo_endpoints: bool,
+    /// What requests are judged by now.
+    pub rules: Arc<RwLock<Arc<Rules>>>,
     /// The largest payload, in bytes.
     pub max_message_bytes: usize,
     /// How the page finds its files.
     pub leptos: LeptosOptions,
+}
+
+/// What requests are judged by. Replaced as a whole when the settings are read again.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Pages that may connect and call.
+    pub allowed_origins: AllowedOrigins,
+    /// Whether `GET /demo/publish/{topic}` answers.
+    pub demo_endpoints: bool,
+}
+
+impl AppState {
+    /// What a request is judged by that begins now.
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().clone()
+    }
 }
 
 #[derive(OpenApi)]
@@ -72,46 +88,74 @@ pub struct AppState {
 )]
 struct Document;
 
-/// Every route.
-pub fn router(state: AppState) -> Router {
-    // Largest batch: see `api`. Everything else has no body.
-    let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
-    let (documented, openapi) = OpenApiRouter::with_openapi(Document::openapi())
+/// What answers at each door.
+pub struct Routers {
+    /// Clients and browsers; operators too, where they have no door of their own.
+    pub public: Router,
+    /// Operators alone.
+    pub admin: Router,
+}
+
+/// Every route; with a door for operators, each is at one door only.
+pub fn routers(state: &AppState, admin_door: bool) -> Routers {
+    let everybody = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
+        .routes(routes!(demo::publish));
+    let operators = OpenApiRouter::new()
         .routes(routes!(metrics::metrics))
-        .routes(routes!(demo::publish))
         .routes(routes!(api::publish))
         .routes(routes!(api::history))
+        .routes(routes!(operate::topics))
+        .routes(routes!(operate::connections))
+        .routes(routes!(operate::unsubscribe))
         .routes(routes!(disconnect::disconnect))
         .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .split_for_parts();
+        .routes(routes!(health::readyz));
     let pages = Router::new()
         .route("/", get(|| async { Redirect::temporary("/docs") }))
         .route("/docs", get(pages::docs(state.leptos.clone())))
         .route("/openapi", get(pages::openapi))
-        .route("/openapi.json", get(|| async move { Json(openapi) }))
         .route(
             "/asyncapi.json",
             get(|| async { Json(asyncapi::document()) }),
         );
+    let public = if admin_door {
+        everybody
+    } else {
+        everybody.merge(operators.clone())
+    };
+    let operators = OpenApiRouter::with_openapi(Document::openapi()).merge(operators);
+    // Upgrades pass no layer: they are answered on the shard that accepted the socket.
+    let sockets = Router::new()
+        .route("/ws", get(ws::multi))
+        .route("/ws/sub/{topic}", get(ws::single))
+        .with_state(state.clone());
+    Routers {
+        public: wrapped(public, pages.fallback(assets::serve), state).merge(sockets),
+        admin: wrapped(operators, Router::new().fallback(assets::nothing), state),
+    }
+}
+
+/// Routes with the document that describes them, and what every answer has.
+fn wrapped(
+    documented: OpenApiRouter<AppState>,
+    others: Router<AppState>,
+    state: &AppState,
+) -> Router {
+    let (documented, openapi) = documented.split_for_parts();
+    // Largest batch: see `api`. Everything else has no body.
+    let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
     let fixed = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
     };
     documented
-        .merge(pages)
-        .fallback(assets::serve)
+        .route("/openapi.json", get(|| async move { Json(openapi) }))
+        .merge(others)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(body_limit)
         .layer(CompressionLayer::new())
         .layer(fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(REFERRER_POLICY, "no-referrer"))
         .layer(CatchPanicLayer::new())
-        // Upgrades pass no layer: they are answered on the shard that accepted the socket.
-        .merge(
-            Router::new()
-                .route("/ws", get(ws::multi))
-                .route("/ws/sub/{topic}", get(ws::single)),
-        )
-        .with_state(state)
+        .with_state(state.clone())
 }

@@ -44,7 +44,7 @@ fn upgrade(
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let accept = handshake(request.headers())?;
-    origin::check(request.headers(), &state.allowed_origins)
+    origin::check(request.headers(), &state.rules().allowed_origins)
         .inspect_err(|_| state.gateway.shared_metrics().refused(Refused::Origin))?;
     let permit = state.gateway.admit()?;
     let (Some(Extension(shard)), Some(upgrade)) =

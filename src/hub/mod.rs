@@ -12,7 +12,7 @@ pub mod inbox;
 pub mod live;
 pub mod topics;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
@@ -93,6 +93,31 @@ impl Hub {
     #[must_use]
     pub fn topics(&self) -> usize {
         self.parts.iter().map(|part| part.read().len()).sum()
+    }
+
+    /// The first topics behind `after` that begin with `prefix` and have a subscriber on this node, in the
+    /// order of their bytes, at most `most` of them. Holds up deliveries for a part of the topics at a time.
+    #[must_use]
+    pub fn page(&self, prefix: &str, after: &str, most: usize) -> Vec<Topic> {
+        let mut first = BTreeSet::new();
+        for part in &self.parts {
+            for topic in part.read().keys() {
+                let name = topic.as_str();
+                let last = || {
+                    first
+                        .last()
+                        .is_some_and(|last: &Topic| name > last.as_str())
+                };
+                if name <= after || !name.starts_with(prefix) || (first.len() >= most && last()) {
+                    continue;
+                }
+                first.insert(topic.clone());
+                if first.len() > most {
+                    first.pop_last();
+                }
+            }
+        }
+        first.into_iter().collect()
     }
 
     fn part(&self, topic: &str) -> &Part {

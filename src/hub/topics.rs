@@ -258,6 +258,15 @@ impl Topics {
         self.entries.get(local as usize).map_or(&[], |e| &e.careful)
     }
 
+    /// How many subscribe a topic.
+    #[must_use]
+    pub fn subscribers(&self, topic: &str) -> usize {
+        let local = self.names.get(topic);
+        local.map_or(0, |local| {
+            self.live(*local).len() + self.careful(*local).len()
+        })
+    }
+
     /// The newest number that was handed to the live subscribers.
     #[must_use]
     pub fn delivered(&self, local: LocalTopic) -> SeqNo {

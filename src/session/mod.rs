@@ -295,7 +295,8 @@ impl Session {
 }
 
 /// A session's id on the wire.
-fn session_name(id: u128) -> String {
+#[must_use]
+pub fn session_name(id: u128) -> String {
     format!("{id:032x}")
 }
 

@@ -199,6 +199,8 @@ async fn every_answer_over_http_is_as_openapi_says() {
     let large = json!({"topic": "t", "payload": "x".repeat(2000)}).to_string();
     let one = r#"{"topic":"t","messageId":"1","payload":{"n":1}}"#;
     let disconnect = |body: &str| Request::new("POST", "/api/disconnect").body(body);
+    let unsubscribe = |body: &str| Request::new("POST", "/api/unsubscribe").body(body);
+    let _ann = gateway.user("ann", &["t"]).await;
     // Prometheus text, which has tests of its own.
     let mut seen = BTreeSet::from(["/metrics".to_owned()]);
     for (path, method, request, status) in [
@@ -275,6 +277,34 @@ async fn every_answer_over_http_is_as_openapi_says() {
             400,
         ),
         ("/api/disconnect", "post", disconnect("{}"), 401),
+        ("/api/topics", "get", history("/api/topics"), 200),
+        ("/api/topics", "get", history("/api/topics?limit=0"), 400),
+        ("/api/topics", "get", Request::get("/api/topics"), 401),
+        (
+            "/api/users/{user}/connections",
+            "get",
+            history("/api/users/ann/connections"),
+            200,
+        ),
+        (
+            "/api/users/{user}/connections",
+            "get",
+            Request::get("/api/users/ann/connections"),
+            401,
+        ),
+        (
+            "/api/unsubscribe",
+            "post",
+            unsubscribe(r#"{"user":"ann","topic":"t"}"#).bearer("ann"),
+            200,
+        ),
+        (
+            "/api/unsubscribe",
+            "post",
+            unsubscribe("{}").bearer("ann"),
+            400,
+        ),
+        ("/api/unsubscribe", "post", unsubscribe("{}"), 401),
     ] {
         let answer = request.send(gateway.addr).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());

@@ -35,6 +35,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A real gateway on a free port. Dropped, it stops.
 pub struct TestGateway {
     pub addr: SocketAddr,
+    pub admin_addr: Option<SocketAddr>,
     server: Server,
 }
 
@@ -46,15 +47,10 @@ impl TestGateway {
 
     /// With these settings, written as in a settings file.
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
-        let mut raw = RawSettings::default();
-        for (name, value) in settings {
-            raw.add(name, (*value).to_owned(), (*name).to_owned());
-        }
-        raw.add("addr", "127.0.0.1:0".to_owned(), "addr".to_owned());
-        let settings = Settings::resolve(&raw, None).unwrap();
-        let server = Server::start(&settings).await.unwrap();
+        let server = Server::start(&resolve(settings)).await.unwrap();
         Self {
             addr: server.addr,
+            admin_addr: server.admin_addr,
             server,
         }
     }
@@ -100,8 +96,22 @@ impl TestGateway {
         .await
     }
 
+    /// Changes the settings of the running gateway to these; answers those that need a restart.
+    pub fn reload(&self, settings: &[(&'static str, &str)]) -> std::io::Result<Vec<&'static str>> {
+        self.server.reload(&resolve(settings))
+    }
+
     /// Stops the gateway politely.
     pub async fn drain(self) {
         self.server.drain().await;
     }
+}
+
+fn resolve(settings: &[(&'static str, &str)]) -> Settings {
+    let mut raw = RawSettings::default();
+    for (name, value) in settings {
+        raw.add(name, (*value).to_owned(), (*name).to_owned());
+    }
+    raw.add("addr", "127.0.0.1:0".to_owned(), "addr".to_owned());
+    Settings::resolve(&raw, None).unwrap()
 }

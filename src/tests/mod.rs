@@ -13,6 +13,7 @@
 mod harness;
 
 mod access;
+mod admin_door;
 mod architecture;
 mod bad_input;
 mod binary;
@@ -28,9 +29,11 @@ mod http_pages;
 mod key_sets;
 mod limits;
 mod metrics;
+mod operating;
 mod order;
 mod pipelining;
 mod readme;
+mod reload;
 mod replay;
 mod resume;
 mod resume_random;
@@ -40,5 +43,6 @@ mod rust_client;
 mod setup;
 mod slow_consumer;
 mod subsocket;
+mod supply;
 mod tls;
 mod verify;

@@ -303,6 +303,28 @@ async fn the_rust_client_speaks_wss_to_whom_it_trusts() {
 }
 
 #[tokio::test]
+async fn a_new_certificate_is_shown_to_new_connections() {
+    let (certificate, new) = (Certificate::new(), Certificate::new());
+    let gateway = certificate.gateway(&[]).await;
+    let mut ann = certificate.user(&gateway, "ann", &["t"]).await;
+    let (cert, key) = (certificate.path("cert.pem"), certificate.path("key.pem"));
+    let files = [
+        ("tls-cert", cert.to_str().unwrap()),
+        ("tls-key", key.to_str().unwrap()),
+    ];
+    // Half of it is there: the old one stays.
+    std::fs::copy(new.path("cert.pem"), &cert).unwrap();
+    let error = gateway.reload(&files).unwrap_err().to_string();
+    assert!(error.contains("is not the key of"), "{error}");
+    certificate.user(&gateway, "old", &[]).await;
+    std::fs::copy(new.path("key.pem"), &key).unwrap();
+    assert!(gateway.reload(&files).unwrap().is_empty());
+    let mut bob = new.user(&gateway, "bob", &["t"]).await;
+    ann.publish("t", "1", json!(1)).await;
+    assert_eq!(seq_no(&bob.expect("message").await), 1);
+}
+
+#[tokio::test]
 async fn files_that_do_not_fit_refuse_to_start() {
     let (certificate, other) = (Certificate::new(), Certificate::new());
     let (cert, key) = (certificate.path("cert.pem"), certificate.path("key.pem"));

@@ -183,7 +183,7 @@ fn published<'a>(
     }
 }
 
-fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
+pub(super) fn send(state: &mut State, key: Key, message: &ServerMessage<'_>) {
     // Nothing follows a close, also where the answer to a publish comes after it.
     let Some(connection) = state.connections.get_mut(key.0) else {
         return;

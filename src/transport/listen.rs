@@ -88,17 +88,26 @@ impl Running {
     }
 }
 
-/// What a shard's thread needs.
+/// An address that the shards listen on, and what is behind it.
 #[derive(Clone)]
-pub struct Start {
-    /// The gateway.
-    pub gateway: Arc<Gateway>,
-    /// What connections may do.
-    pub limits: Limits,
+pub struct Door {
+    /// The socket, open for listening.
+    pub listener: Arc<StdListener>,
     /// Answers every request.
     pub router: Router,
     /// Every connection is TLS, if this is given.
     pub tls: Option<Tls>,
+}
+
+/// What a shard's thread needs.
+#[derive(Clone)]
+pub struct Start {
+    /// The ways in.
+    pub doors: Vec<Door>,
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// What connections may do.
+    pub limits: Limits,
     /// Cancelled: no more connections are accepted, and those that speak HTTP end with their answer.
     pub refuse: CancellationToken,
     /// The connections that speak HTTP.
@@ -107,12 +116,12 @@ pub struct Start {
     pub stop: CancellationToken,
 }
 
-/// Starts the threads of all shards on one listening socket. `general` runs everything that is not
-/// a WebSocket.
+/// Starts the threads of all shards, each of which listens at every door. `general` runs everything
+/// that is not a WebSocket.
 ///
 /// # Errors
-/// When the socket cannot be shared or a thread cannot be started.
-pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
+/// When a socket cannot be shared or a thread cannot be started.
+pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
     let shards = 0..start.gateway.hub().shards() as u16;
     let (peers, inputs): (Vec<ShardHandle>, Vec<_>) = shards
         .map(|_| {
@@ -126,12 +135,10 @@ pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Res
         .map(|(id, commands)| {
             let peers = peers.clone();
             let handle = peers[usize::from(id)].clone();
-            let (listener, general, start, own) = (
-                listener.try_clone()?,
-                general.clone(),
-                start.clone(),
-                handle.clone(),
-            );
+            let (general, start, own) = (general.clone(), start.clone(), handle.clone());
+            let doors: Vec<_> = (start.doors.iter())
+                .map(|door| Ok((door.listener.try_clone()?, door.clone())))
+                .collect::<io::Result<_>>()?;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
@@ -148,7 +155,7 @@ pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Res
                     let local = LocalSet::new();
                     local.block_on(
                         &runtime,
-                        run(shard, poller, listener, general, start, own, commands),
+                        run(shard, poller, doors, general, start, own, commands),
                     );
                 })?;
             Ok(Running { handle, thread })
@@ -159,7 +166,7 @@ pub fn start(listener: &StdListener, general: &Handle, start: &Start) -> io::Res
 async fn run(
     shard: Rc<Shard>,
     poller: Poller,
-    listener: StdListener,
+    doors: Vec<(StdListener, Door)>,
     general: Handle,
     start: Start,
     own: ShardHandle,
@@ -167,14 +174,14 @@ async fn run(
 ) {
     spawn_local(shard.clone().run_turns(poller));
     spawn_local(shard.clone().run_deadlines());
-    let refuse = start.refuse.clone();
     let stop = start.stop.clone();
-    spawn_local(async move {
-        tokio::select! {
-            () = accept(listener, general, start, own) => {}
-            () = refuse.cancelled() => {}
-        }
-    });
+    for (listener, door) in doors {
+        let refuse = start.refuse.clone();
+        let accepting = accept(listener, door, general.clone(), start.clone(), own.clone());
+        spawn_local(async move {
+            refuse.run_until_cancelled(accepting).await;
+        });
+    }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -196,6 +203,8 @@ async fn run(
                         }
                     });
                 }
+                Some(Command::Ask(question)) => { spawn_local(shard.clone().answer(question)); }
+                Some(Command::Limit(limits)) => shard.limits.set(limits),
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
                 Some(Command::TakeOver(key, id, user, reply)) => {
@@ -208,7 +217,13 @@ async fn run(
     }
 }
 
-async fn accept(listener: StdListener, general: Handle, start: Start, own: ShardHandle) {
+async fn accept(
+    listener: StdListener,
+    door: Door,
+    general: Handle,
+    start: Start,
+    own: ShardHandle,
+) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
@@ -216,7 +231,8 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                let connection = greet(socket, peer, general.clone(), start.clone(), own.clone());
+                let (door, general) = (door.clone(), general.clone());
+                let connection = greet(socket, peer, door, general, start.clone(), own.clone());
                 spawn_local(start.exchanges.track_future(connection));
             }
             Err(error) => {
@@ -229,8 +245,15 @@ async fn accept(listener: StdListener, general: Handle, start: Start, own: Shard
 }
 
 /// A new connection: TLS first, where it is asked for.
-async fn greet(tcp: TcpStream, peer: SocketAddr, general: Handle, start: Start, own: ShardHandle) {
-    let stream = match &start.tls {
+async fn greet(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    door: Door,
+    general: Handle,
+    start: Start,
+    own: ShardHandle,
+) {
+    let stream = match &door.tls {
         None => Ok(Stream::Plain(tcp)),
         Some(tls) => match start.refuse.run_until_cancelled(tls.accept(tcp)).await {
             Some(stream) => stream,
@@ -238,7 +261,7 @@ async fn greet(tcp: TcpStream, peer: SocketAddr, general: Handle, start: Start, 
         },
     };
     match stream {
-        Ok(stream) => serve_http(stream, peer, general, start, own).await,
+        Ok(stream) => serve_http(stream, peer, door.router, general, start, own).await,
         Err(error) => {
             start.gateway.shared_metrics().refused(Refused::Tls);
             tracing::debug!(%error, %peer, "no TLS connection");
@@ -249,11 +272,11 @@ async fn greet(tcp: TcpStream, peer: SocketAddr, general: Handle, start: Start, 
 async fn serve_http(
     stream: Stream,
     peer: SocketAddr,
+    router: Router,
     general: Handle,
     start: Start,
     own: ShardHandle,
 ) {
-    let router = start.router;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(own.clone());

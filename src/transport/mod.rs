@@ -13,6 +13,7 @@
 //! * `identity`: whose connection it is.
 //! * `subscribe`, `sessions`: topics and sessions of a connection.
 //! * `turn`, `flush`: what came is handed out, and each socket written once.
+//! * `operate`: what operators ask of the connections.
 //! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
 //! * `connection`: one socket, its session and what waits for it.
 //! * `aside`: what few connections have.
@@ -28,6 +29,7 @@ mod driver;
 mod flush;
 mod identity;
 pub mod listen;
+mod operate;
 mod poller;
 mod sessions;
 mod shard;
@@ -55,6 +57,8 @@ use crate::hub::Key;
 use crate::protocol::Topic;
 use crate::session;
 
+pub use operate::{Found, Seen};
+
 /// What a connection may do and how long it may be silent.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -80,6 +84,10 @@ pub(crate) enum Command {
     Adopt(OnUpgrade, Option<Topic>, Permit),
     /// Close this share of the connections with 1012, spread over this time.
     Drain(Duration),
+    /// These limits hold from now on.
+    Limit(Limits),
+    /// An operator asks.
+    Ask(operate::Question),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
     /// Hand this connection's session over to a newer socket of that user.
@@ -149,6 +157,11 @@ impl ShardHandle {
     /// Writes all sessions whose sockets live, where what is written gets too old.
     pub fn keep_sessions(&self) {
         self.tell(Command::KeepSessions);
+    }
+
+    /// Holds its connections to these limits from now on, but for what a session was begun with.
+    pub fn limit(&self, limits: Limits) {
+        self.tell(Command::Limit(limits));
     }
 
     /// Closes the shard's connections, spread over this time.

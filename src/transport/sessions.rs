@@ -245,7 +245,7 @@ impl Shard {
         let record = record?;
         if fate == Fate::Kept {
             let now = self.gateway.now();
-            let expires = now.unix_ms + self.limits.session_ttl.as_millis() as u64;
+            let expires = now.unix_ms + self.limits.get().session_ttl.as_millis() as u64;
             self.gateway
                 .sessions()
                 .save(now, id, &record, Some(expires));

@@ -3,7 +3,7 @@
 //! Everything in here runs on the shard's own thread; `state` is borrowed for a few calls and never
 //! across an await.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ const READS: usize = 4;
 pub(super) struct Shard {
     pub(super) id: ShardId,
     pub(super) gateway: Arc<Gateway>,
-    pub(super) limits: Limits,
+    pub(super) limits: Cell<Limits>,
     /// All shards, by number.
     pub(super) peers: Arc<[ShardHandle]>,
     pub(super) inbox: Arc<Inbox>,
@@ -120,7 +120,7 @@ impl Shard {
             inbox: gateway.hub().inbox(id),
             metrics: gateway.shard_metrics(id),
             gateway,
-            limits,
+            limits: Cell::new(limits),
             peers,
             state: RefCell::new(State {
                 connections: Slots::default(),
@@ -153,7 +153,7 @@ impl Shard {
         permit: Permit,
     ) {
         let now_ms = self.now_ms();
-        let session = Session::new(now_ms, topic, self.limits.session);
+        let session = Session::new(now_ms, topic, self.limits.get().session);
         let key = {
             let mut state = self.state.borrow_mut();
             state.generation = state.generation.wrapping_add(1);
@@ -249,7 +249,7 @@ impl Shard {
             return;
         }
         let mut reader = std::mem::take(&mut connection.reader);
-        let limit = self.limits.max_message_bytes;
+        let limit = self.limits.get().max_message_bytes;
         let result = reader.feed(bytes, limit, |incoming| {
             self.message(state, key, now_ms, incoming)
         });
@@ -345,7 +345,7 @@ impl Shard {
         let Some(connection) = state.get(key) else {
             return;
         };
-        let at_ms = connection.deadline(&self.limits).max(not_before);
+        let at_ms = connection.deadline(&self.limits.get()).max(not_before);
         if at_ms < connection.scheduled_ms {
             connection.scheduled_ms = at_ms;
             if state.deadlines.push(at_ms, key) {
@@ -384,12 +384,13 @@ impl Shard {
             return;
         };
         connection.scheduled_ms = u64::MAX;
-        if connection.deadline(&self.limits) <= now_ms {
+        let limits = self.limits.get();
+        if connection.deadline(&limits) <= now_ms {
             if connection.is_open() {
                 self.handle(state, key, now_ms, Input::Deadline);
             }
             if let Some(connection) = state.get(key) {
-                connection.tick(now_ms, &self.limits);
+                connection.tick(now_ms, &limits);
             }
             self.after(state, key);
         }

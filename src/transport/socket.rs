@@ -6,6 +6,7 @@
 //! them out first.
 
 use std::io::{self, IoSlice, Read as _, Write};
+use std::net::SocketAddr;
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -46,6 +47,11 @@ impl Socket {
             Self::Plain(tcp) => tcp,
             Self::Tls(tls) => &tls.0,
         }
+    }
+
+    /// The peer's address, if it is still there.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.tcp().peer_addr().ok()
     }
 
     /// Has the poller tell when there is something to read or room to write; once for each change.

@@ -108,12 +108,10 @@ impl Shard {
         topic: &Topic,
     ) -> Result<(LocalTopic, Joined), Refusal> {
         let slot = key.0;
-        let full = state.topics.count(slot) >= self.limits.max_topics;
+        let most = self.limits.get().max_topics;
+        let full = state.topics.count(slot) >= most;
         if full && state.topics.subscribed(slot, topic.as_str()).is_none() {
-            let text = format!(
-                "at most {} topics on one connection",
-                self.limits.max_topics
-            );
+            let text = format!("at most {most} topics on one connection");
             return Err(Refusal::new(ErrorCode::LimitExceeded, text));
         }
         let (local, how) = state.topics.join(slot, topic);

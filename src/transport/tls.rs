@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,7 +21,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What every TLS connection of the gateway begins with.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub struct Tls(Arc<RwLock<TlsAcceptor>>);
 
 impl Tls {
     /// Reads the certificate with its chain, and its key.
@@ -50,7 +51,13 @@ impl Tls {
                 error => refuse("tls-cert", cert, error),
             })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config).into()))
+        Ok(Self(Arc::new(RwLock::new(Arc::new(config).into()))))
+    }
+
+    /// From now on connections begin with the other's certificate.
+    pub fn replace(&self, other: &Self) {
+        let other = other.0.read().clone();
+        *self.0.write() = other;
     }
 
     /// The handshake. It runs on the shard that will own the socket.
@@ -58,7 +65,8 @@ impl Tls {
     /// # Errors
     /// When the peer does not speak TLS, or not in time.
     pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<Stream> {
-        let handshake = self.0.accept(tcp);
+        let acceptor = self.0.read().clone();
+        let handshake = acceptor.accept(tcp);
         let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
         Ok(Stream::Tls(Box::new(stream)))
     }

@@ -115,11 +115,12 @@ impl Shard {
 
     /// Writes the marked sockets and returns those that need looking after.
     fn write(&self, state: &mut State) -> Vec<Key> {
+        let limits = self.limits.get();
         let mut turn = Turn {
             batches: &state.batches,
             links: &state.links,
             spare: &mut state.spare,
-            limits: &self.limits,
+            limits: &limits,
             metrics: &self.metrics,
             now_ns: &|| self.gateway.mono_ns(),
         };
@@ -172,7 +173,7 @@ impl Shard {
                 window.parked = true;
                 return;
             }
-            connection.hold(self.now_ms(), records, &self.limits);
+            connection.hold(self.now_ms(), records, &self.limits.get());
             state.mark(careful.slot);
             return;
         };

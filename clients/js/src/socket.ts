@@ -267,7 +267,8 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
         return
       case 'unsubscribed': {
         const topic = this.#topics.find(frame.topic)
-        if (!topic?.settled() || topic.phase !== 'left') return
+        // The answer to ours, or an operator took the topic away.
+        if (!topic?.settled() || (topic.phase !== 'left' && topic.phase !== 'live')) return
         this.#topics.forget(frame.topic)
         this.#events.emit('unsubscribed', frame)
         return

@@ -223,6 +223,21 @@ test('a gateway that cannot set up a socket now is left and asked again', async 
   assert.match(rig.sent()[0]!, /^{"type":"resume"/)
 })
 
+test('a topic that an operator takes away is not asked for again', async (t) => {
+  const rig = await Rig.ready(t, ['a', 'b'])
+  const told: string[] = []
+  rig.socket.on('unsubscribed', ({ topic }) => told.push(topic))
+  rig.receive({ type: 'unsubscribed', topic: 'a' })
+  assert.deepEqual([told, rig.socket.position('a')], [['a'], undefined])
+  rig.message('b', 6)
+  assert.equal(rig.took().at(-1), 'b#6')
+  rig.closed(1012)
+  rig.tick(60_000)
+  await rig.open()
+  rig.ready()
+  assert.ok(rig.sent().every((frame) => !frame.includes('"a"')))
+})
+
 test('refused topics are asked for again only where that helps', async (t) => {
   const rig = await Rig.ready(t, ['a', 'b'])
   await rig.reopenAnew()

@@ -142,6 +142,21 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
         summary: "The topic's head and its kept messages after a seqNo.",
     },
     EndpointDoc {
+        method: "GET",
+        path: "/api/topics?prefix=&after=&limit=",
+        summary: "Topics with a subscriber on this gateway, with their counts; needs the claim admin.",
+    },
+    EndpointDoc {
+        method: "GET",
+        path: "/api/users/{user}/connections",
+        summary: "The user's connections to this gateway; needs the claim admin.",
+    },
+    EndpointDoc {
+        method: "POST",
+        path: "/api/unsubscribe",
+        summary: "Takes a topic from a user's connections; needs the claim admin.",
+    },
+    EndpointDoc {
         method: "POST",
         path: "/api/disconnect",
         summary: "Closes the sockets of a user or a token with 4003 and revokes; needs the claim admin.",
@@ -174,6 +189,11 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 /// Every setting that exists, in the order of the command line's help.
 pub const SETTINGS: &[SettingDoc] = &[
     setting("addr", "127.0.0.1:3000", "Where it listens."),
+    setting(
+        "admin-addr",
+        "none: on addr",
+        "A plain HTTP listener of its own for /metrics, /healthz, /readyz and /api/*, which addr then does not answer.",
+    ),
     setting(
         "config",
         "none",

@@ -22,11 +22,16 @@ pub async fn jwt_gateway() -> TestGateway {
 
 /// A token of this user for an hour, changed by `claims`.
 pub fn token(user: &str, claims: &Value) -> String {
+    signed(SECRET, user, claims)
+}
+
+/// The same with another secret.
+pub fn signed(secret: &str, user: &str, claims: &Value) -> String {
     let mut all = json!({"sub": user, "exp": now() + 3600});
     for (name, value) in claims.as_object().unwrap() {
         all[name] = value.clone();
     }
-    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let key = EncodingKey::from_secret(secret.as_bytes());
     encode(&Header::default(), &all, &key).unwrap()
 }
 
