@@ -10,8 +10,8 @@ use bytes::BytesMut;
 
 use crate::hub::{Arrival, Careful, LocalTopic, Slot};
 
-use super::connection::{Batch, Key, Link};
-use super::flush::Turn;
+use super::connection::Key;
+use super::flush::{Batch, Link, Turn};
 use super::poller::{Poller, Ready};
 use super::shard::{Shard, State};
 
