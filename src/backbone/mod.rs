@@ -12,6 +12,7 @@ pub mod log;
 pub mod memory;
 pub mod record;
 pub mod sessions;
+mod shares;
 
 #[cfg(test)]
 mod contract;
