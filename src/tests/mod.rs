@@ -37,6 +37,7 @@ mod resume_random;
 mod revoking;
 mod rfc6455;
 mod rust_client;
+mod security;
 mod setup;
 mod slow_consumer;
 mod subsocket;
