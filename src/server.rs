@@ -311,6 +311,9 @@ fn limits(settings: &Settings) -> Limits {
         send_queue_bytes: settings.send_queue_bytes,
         ping_interval: settings.ping_interval,
         pong_timeout: settings.pong_timeout,
+        message_timeout_ms: settings.message_timeout.as_millis() as u64,
+        max_pending: settings.max_pending.map_or(0, Into::into),
+        max_connections_per_address: settings.max_connections_per_address.map_or(0, Into::into),
         session_ttl: settings.session_ttl,
         session: session::Limits {
             setup_timeout_ms: settings.setup_timeout.as_millis() as u64,

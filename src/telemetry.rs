@@ -21,6 +21,11 @@ pub fn init(settings: &Settings) {
     };
 }
 
+/// Whether a reader's screen may show what follows in another order or on another line.
+const fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Writes each event, which tracing hands over in one piece, as one line in which no control
 /// character is left: text from a client must neither forge a line nor steer a terminal. Tracing
 /// does this for some kinds of fields only.
@@ -34,7 +39,7 @@ impl<W: io::Write> io::Write for OneLine<W> {
             match c {
                 '\n' => line.push_str("\\n"),
                 // This form of an escape is also right inside a JSON string.
-                c if c.is_control() => {
+                c if c.is_control() || reorders(c) => {
                     let _ = write!(line, "\\u{:04x}", u32::from(c));
                 }
                 c => line.push(c),
@@ -101,7 +106,7 @@ mod tests {
     fn logged(subscriber: impl FnOnce(Lines) -> tracing::subscriber::DefaultGuard) -> String {
         let lines = Lines::default();
         let guard = subscriber(lines.clone());
-        let topic = "a\nFAKE line\x1b[2J\u{9b}1m";
+        let topic = "a\nFAKE line\x1b[2J\u{9b}1m\u{202e}gnp\u{2066}\u{2028}";
         tracing::info!(topic, "refused");
         tracing::info!(%topic, "refused");
         tracing::info!("refused {topic}");
@@ -114,6 +119,7 @@ mod tests {
     fn check(out: &str) {
         assert_eq!(out.lines().count(), 3, "{out:?}");
         assert!(!out.replace('\n', "").contains(char::is_control), "{out:?}");
+        assert!(!out.contains(reorders), "{out:?}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod nats;
 pub mod record;
 pub mod sessions;
+mod shares;
 
 #[cfg(test)]
 mod contract;

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Epoch, SeqNo, Topic};
 
+use super::shares::{SHARES, Shares};
 use super::{Answer, Now, Unavailable};
 
-/// The most sessions that are kept in memory; the oldest go first.
+/// The most sessions that are kept in memory. Beyond, the oldest of those go who hold the most: nobody
+/// can push out the others' sessions with many of their own.
 const MAX_SESSIONS: usize = 200_000;
 /// The most bytes of sessions that are kept in memory.
 const MAX_BYTES: usize = 128 << 20;
@@ -120,27 +122,63 @@ pub trait Sessions: Send + Sync + 'static {
 #[derive(Default)]
 pub struct MemorySessions(Mutex<Kept>);
 
-#[derive(Default)]
 struct Kept {
     sessions: HashMap<SessionId, (u64, SessionRecord)>,
-    /// By expiry: the first is the next to go.
+    shares: Shares,
+    /// What each share of the users holds.
+    held: [Held; SHARES],
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Held {
+    /// By expiry, with their bytes: the first is the next to go.
     expiries: BTreeMap<(u64, SessionId), usize>,
     bytes: usize,
+}
+
+impl Held {
+    /// How much that is, where sessions and bytes are counted alike.
+    fn weight(&self) -> usize {
+        (self.bytes / MAX_BYTES.div_ceil(MAX_SESSIONS)).max(self.expiries.len())
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            sessions: HashMap::new(),
+            shares: Shares::default(),
+            held: std::array::from_fn(|_| Held::default()),
+            bytes: 0,
+        }
+    }
 }
 
 impl Kept {
     fn remove(&mut self, id: SessionId) -> Option<SessionRecord> {
         let (expires, record) = self.sessions.remove(&id)?;
-        self.bytes -= self.expiries.remove(&(expires, id)).unwrap_or_default();
+        let held = &mut self.held[self.shares.of(&record.user)];
+        let bytes = held.expiries.remove(&(expires, id)).unwrap_or_default();
+        held.bytes -= bytes;
+        self.bytes -= bytes;
         Some(record)
     }
 
     fn trim(&mut self, unix_ms: u64) {
-        while let Some((&(expires, id), _)) = self.expiries.first_key_value() {
-            let full = self.sessions.len() > MAX_SESSIONS || self.bytes > MAX_BYTES;
-            if expires > unix_ms && !full {
-                break;
+        for share in 0..SHARES {
+            while let Some((&(expires, id), _)) = self.held[share].expiries.first_key_value()
+                && expires <= unix_ms
+            {
+                self.remove(id);
             }
+        }
+        while self.sessions.len() > MAX_SESSIONS || self.bytes > MAX_BYTES {
+            let most = self.held.iter().max_by_key(|held| held.weight());
+            let next = most.and_then(|held| held.expiries.first_key_value());
+            let Some((&(_, id), _)) = next else {
+                break;
+            };
             self.remove(id);
         }
     }
@@ -166,7 +204,10 @@ impl Sessions for MemorySessions {
         let mut kept = self.0.lock();
         kept.remove(id);
         kept.sessions.insert(id, (expires, record.clone()));
-        kept.expiries.insert((expires, id), bytes);
+        let share = kept.shares.of(&record.user);
+        let held = &mut kept.held[share];
+        held.expiries.insert((expires, id), bytes);
+        held.bytes += bytes;
         kept.bytes += bytes;
         kept.trim(now.unix_ms);
     }
@@ -240,7 +281,7 @@ mod tests {
         assert_eq!(load(&sessions, 150, 7), Some(record("bob")));
         sessions.forget(7);
         assert_eq!(load(&sessions, 150, 7), None);
-        assert!(sessions.0.lock().expiries.is_empty());
+        assert!(sessions.0.lock().held.iter().all(|h| h.expiries.is_empty()));
     }
 
     #[test]
@@ -251,5 +292,28 @@ mod tests {
         }
         assert_eq!(load(&sessions, 0, 0), None);
         assert!(load(&sessions, 0, 1).is_some());
+    }
+
+    #[test]
+    fn a_user_with_many_does_not_push_out_one_with_few() {
+        let sessions = MemorySessions::default();
+        let quiet: Vec<String> = {
+            let kept = sessions.0.lock();
+            let users = (0..10).map(|i| format!("quiet{i}"));
+            let apart = |user: &String| kept.shares.of(user) != kept.shares.of("flood");
+            users.filter(apart).collect()
+        };
+        for (id, user) in (0..).zip(&quiet) {
+            // They expire first, and would go first if that decided.
+            sessions.save(at(0), id, &record(user), Some(1000));
+        }
+        for id in 0..=MAX_SESSIONS {
+            sessions.save(at(0), 100 + id as SessionId, &record("flood"), Some(2000));
+        }
+        for (id, user) in (0..).zip(&quiet) {
+            assert_eq!(load(&sessions, 0, id), Some(record(user)));
+        }
+        assert_eq!(load(&sessions, 0, 100), None);
+        assert!(sessions.0.lock().sessions.len() <= MAX_SESSIONS);
     }
 }

@@ -67,10 +67,16 @@ pub struct Settings {
     pub max_topics: usize,
     /// Sockets open at once; `None` is no limit, the default.
     pub max_connections: Option<NonZeroUsize>,
+    /// Sockets open at once from one address; `None` is no limit, the default.
+    pub max_connections_per_address: Option<NonZeroUsize>,
+    /// Sockets that are not set up yet; `None` is no limit. Default 16384.
+    pub max_pending: Option<NonZeroUsize>,
     /// Bytes that may wait for one connection. Default 1 MiB.
     pub send_queue_bytes: usize,
     /// A valid `setup` must come within this time. Default 10 s.
     pub setup_timeout: Duration,
+    /// A message or request that has begun must come whole within this time. Default 30 s.
+    pub message_timeout: Duration,
     /// Silence after which a connection is pinged. Default 25 s.
     pub ping_interval: Duration,
     /// Silence after a ping that ends the connection. Default 8 s.
@@ -184,8 +190,15 @@ impl Settings {
             max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
             max_topics: read.count("max-topics", 1024, 1),
             max_connections: NonZeroUsize::new(read.count("max-connections", 0, 0)),
+            max_connections_per_address: NonZeroUsize::new(read.count(
+                "max-connections-per-address",
+                0,
+                0,
+            )),
+            max_pending: NonZeroUsize::new(read.count("max-pending", 16_384, 0)),
             send_queue_bytes: read.size("send-queue-bytes", "1MiB", 1024..=usize::MAX),
             setup_timeout: read.duration("setup-timeout", "10s", TIMEOUTS),
+            message_timeout: read.duration("message-timeout", "30s", TIMEOUTS),
             ping_interval: read.duration("ping-interval", "25s", TIMEOUTS),
             pong_timeout: read.duration("pong-timeout", "8s", TIMEOUTS),
             session_ttl: read.duration("session-ttl", "120s", TIMEOUTS),
@@ -291,8 +304,14 @@ impl Settings {
                 .max_connections
                 .map_or(0, NonZeroUsize::get)
                 .to_string(),
+            "max-connections-per-address" => self
+                .max_connections_per_address
+                .map_or(0, NonZeroUsize::get)
+                .to_string(),
+            "max-pending" => self.max_pending.map_or(0, NonZeroUsize::get).to_string(),
             "send-queue-bytes" => format_size(self.send_queue_bytes),
             "setup-timeout" => format_duration(self.setup_timeout),
+            "message-timeout" => format_duration(self.message_timeout),
             "ping-interval" => format_duration(self.ping_interval),
             "pong-timeout" => format_duration(self.pong_timeout),
             "session-ttl" => format_duration(self.session_ttl),

@@ -89,6 +89,8 @@ pub(super) fn ours(pieces: &[Vec<u8>], mut pauses: impl Iterator<Item = bool>) -
                 Incoming::Ping(payload) => Event::Ping(payload.to_vec()),
                 Incoming::Pong => Event::Pong,
                 Incoming::Close(code) => Event::Close(code),
+                // A piece is no message yet.
+                Incoming::Crumb => return ControlFlow::Continue(()),
             });
             held_up = seen.last().is_some_and(Event::is_last) || pauses.next() == Some(true);
             match held_up {

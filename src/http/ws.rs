@@ -1,6 +1,8 @@
 //! `GET /ws` and `GET /ws/sub/{topic}`: the handshake (RFC 6455 section 4.2), then the socket is the
 //! shard's.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -11,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::metrics::Refused;
 use crate::protocol::{ErrorCode, Topic};
-use crate::transport::ShardHandle;
+use crate::transport::{Guest, ShardHandle};
 use crate::websocket::accept_key;
 
 use super::demo::topic_of;
@@ -47,12 +49,15 @@ fn upgrade(
     origin::check(request.headers(), &state.rules().allowed_origins)
         .inspect_err(|_| state.gateway.shared_metrics().refused(Refused::Origin))?;
     let permit = state.gateway.admit()?;
-    let (Some(Extension(shard)), Some(upgrade)) =
-        (shard, request.extensions_mut().remove::<OnUpgrade>())
-    else {
+    let extensions = request.extensions_mut();
+    let (Some(Extension(shard)), Some(upgrade), Some(guest)) = (
+        shard,
+        extensions.remove::<OnUpgrade>(),
+        extensions.remove::<Arc<Guest>>(),
+    ) else {
         return Err(not_a_handshake("this connection cannot be upgraded"));
     };
-    shard.adopt(upgrade, topic, permit);
+    shard.adopt(upgrade, topic, permit, guest);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

@@ -54,6 +54,8 @@ pub struct Backlog {
     unsent: usize,
     /// Bytes of all chunks that are kept elsewhere.
     shared: usize,
+    /// Bytes that were written since that last counted as progress.
+    crumbs: usize,
 }
 
 impl Backlog {
@@ -97,6 +99,18 @@ impl Backlog {
         self.chunks
             .front()
             .map_or(&[], |(c, _)| &c.bytes[self.sent..])
+    }
+
+    /// Whether writing so many bytes more of it is progress: 16 KiB together, or all that waits. A peer
+    /// that takes crumbs would hold its backlog for ever.
+    pub fn makes_way(&mut self, count: usize) -> bool {
+        const PORTION: usize = 16 * 1024;
+        self.crumbs += count;
+        let enough = self.crumbs >= PORTION || count >= self.unsent;
+        if enough {
+            self.crumbs = 0;
+        }
+        enough
     }
 
     /// `count` bytes of the front were written; returns its chunk when that completed it.

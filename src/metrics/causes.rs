@@ -23,6 +23,8 @@ causes! {
     Closed "closed" "The gateway closed it, for the reason that its close code says.";
     QueueFull "queue_full" "Closed with 4108: more was waiting than its queue holds.";
     Stalled "stalled" "Closed with 4108: it took nothing for a while.";
+    Unfinished "unfinished" "Closed with 1008: a message that had begun did not come whole in time.";
+    Flooded "flooded" "Closed with 1008: too many frames carried nothing.";
     Silent "silent" "Cut off without a close: a ping was not answered in time.";
     Peer "peer" "The peer closed it in order.";
     Lost "lost" "The connection went away without a close.";
@@ -33,6 +35,9 @@ causes! {
     Refused
     Full "full" "All connections are taken.";
     Draining "draining" "The gateway is going away.";
+    Address "address" "Its address has all the connections that one may have.";
+    Pending "pending" "Too many others are not set up yet.";
+    Head "head" "It connected and sent no request that is one, or not in time.";
     Origin "origin" "The page that asked is on no allowed origin.";
     Tls "tls" "The TLS handshake failed or was not finished in time.";
     Accept "accept" "The system could not accept it, such as when no file descriptor is left.";

@@ -169,6 +169,7 @@ close_codes! {
     Protocol 1002 Never "protocol error" "A frame broke RFC 6455.";
     Unsupported 1003 Never "text frames only" "A binary frame came; this protocol is JSON text.";
     BadUtf8 1007 Never "invalid UTF-8" "A text frame was not valid UTF-8.";
+    Policy 1008 Backoff "too slow or too empty" "A message did not come whole in time, or too many frames carried nothing.";
     TooBig 1009 Never "message too big" "A message was larger than the gateway's limit.";
     Internal 1011 Backoff "internal error" "The gateway failed.";
     Restart 1012 Backoff "restarting" "The gateway is being restarted or drained.";

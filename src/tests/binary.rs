@@ -37,10 +37,12 @@ struct Running {
 impl Running {
     fn start(args: &[&str]) -> Self {
         let mut command = program(&["--addr", "127.0.0.1:0"]);
-        command
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(args);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
@@ -127,8 +129,49 @@ async fn it_says_where_it_is_and_ends_politely() {
 }
 
 #[tokio::test]
+async fn it_survives_running_out_of_file_descriptors() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" --addr 127.0.0.1:0"]);
+    command.arg(env!("CARGO_BIN_EXE_micro-socket"));
+    let program = Running::spawn(command);
+    let mut socket = Socket::connect(program.addr, "/ws").await;
+    socket.setup("ann", &["t"]).await;
+    // More than it can have; the kernel takes them all the same.
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        let stream = tokio::net::TcpStream::connect(program.addr).await.unwrap();
+        crowd.push(stream);
+    }
+    for i in 0..20 {
+        socket.publish("t", &i.to_string(), json!(i)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(crowd);
+    // Who comes now is served, after those of the crowd that the kernel still holds.
+    let mut late = Socket::connect(program.addr, "/ws").await;
+    late.setup("bob", &["t"]).await;
+    socket.publish("t", "last", json!(1)).await;
+    late.messages(1).await;
+    let metrics = Request::get("/metrics").send(program.addr).await;
+    let refused = "micro_socket_refused_total{cause=\"accept\"} ";
+    let refused = metrics
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(refused));
+    // Counted, and not tried without a pause.
+    let refused: f64 = refused.unwrap().parse().unwrap();
+    assert!((1.0..5000.0).contains(&refused), "{refused}");
+    program.signal("TERM");
+    drop((socket, late));
+    let (code, log) = program.ended().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("could not be accepted"), "{log}");
+}
+
+#[tokio::test]
 async fn neither_tokens_nor_payloads_are_logged() {
-    let program = Running::start(&["--log", "debug"]);
+    // All that any library says, too.
+    let program = Running::start(&["--log", "trace"]);
     let addr = program.addr;
     let mut socket = Socket::connect(addr, "/ws").await;
     socket.setup("SECRET-token", &["t"]).await;

@@ -118,6 +118,16 @@ async fn origins() {
         let message = answer.expect_error(403, "ACL_DENIED");
         assert!(message.contains("allowed-origins"), "{message}");
     }
+    // HTTP that acts for somebody is held to the same list.
+    for (page, status) in [(own.as_str(), 200), ("http://evil.example", 403)] {
+        let publish = Request::publish("ann", r#"{"topic":"t","payload":1}"#);
+        let history = Request::get("/api/topics/t/history").bearer("ann");
+        let demo = Request::get("/demo/publish/t?k=v");
+        for request in [publish, history, demo] {
+            let answer = request.header("Origin", page).send(gateway.addr).await;
+            assert_eq!(answer.status, status, "{page}: {}", answer.text());
+        }
+    }
     let listed =
         TestGateway::with(&[("allowed-origins", "https://app.example,https://b.example")]).await;
     assert_eq!(

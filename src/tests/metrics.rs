@@ -241,7 +241,9 @@ async fn every_socket_that_ends_is_counted_once_with_its_cause() {
     let after = reaches(&gateway, &ended("silent"), 1.0).await;
     for cause in EndCause::ALL {
         let expected = match cause {
-            EndCause::QueueFull | EndCause::Stalled => 0.0,
+            EndCause::QueueFull | EndCause::Stalled | EndCause::Unfinished | EndCause::Flooded => {
+                0.0
+            }
             _ => 1.0,
         };
         assert_eq!(after.get(&ended(cause.as_str())), expected, "{cause:?}");

@@ -17,12 +17,15 @@ use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
 use super::aside::Aside;
+use super::guests::Guest;
+use super::patience::Patience;
 use super::poller::Readiness;
 use super::socket::Socket;
 
 /// How long a peer has to answer our close before its socket is dropped, in milliseconds.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
-/// How long a peer may take nothing while something waits for it, in milliseconds.
+/// How long a peer may take next to nothing while something waits for it, in milliseconds; see
+/// [`Backlog::makes_way`].
 const STALL_TIMEOUT_MS: u64 = 10_000;
 /// Writes to one connection that was behind, before it is the others' turn.
 const WRITES: usize = 32;
@@ -83,25 +86,11 @@ pub(super) struct Connection {
     pub(super) closed_with: Option<CloseCode>,
     /// Why it ends, once that is clear.
     pub(super) end_cause: EndCause,
+    pub(super) patience: Patience,
     /// The soonest entry in the shard's deadlines.
     pub(super) scheduled_ms: u64,
     _permit: Permit,
-}
-
-/// What a turn has for many connections: the frames of one topic, laid together.
-pub(super) struct Batch {
-    pub(super) bytes: Bytes,
-    pub(super) messages: u32,
-    /// When the first and the last were accepted.
-    pub(super) accepted: (u64, u64),
-    /// The topic and the number of the first.
-    pub(super) first: (LocalTopic, SeqNo),
-}
-
-/// One link of a connection's chain of batches.
-pub(super) struct Link {
-    pub(super) batch: u32,
-    pub(super) next: Option<u32>,
+    guest: Option<Arc<Guest>>,
 }
 
 impl Connection {
@@ -111,6 +100,7 @@ impl Connection {
         socket: Socket,
         session: Session,
         permit: Permit,
+        guest: Arc<Guest>,
     ) -> Self {
         Self {
             generation,
@@ -137,8 +127,10 @@ impl Connection {
             closing: Closing::No,
             closed_with: None,
             end_cause: EndCause::Lost,
+            patience: Patience::default(),
             scheduled_ms: u64::MAX,
             _permit: permit,
+            guest: Some(guest),
         }
     }
 
@@ -186,6 +178,27 @@ impl Connection {
     pub(super) fn heard(&mut self, now_ms: u64) {
         self.last_in_ms = now_ms;
         self.pinged_ms = None;
+    }
+
+    /// What came is read: a message of which the rest is still to come has its time from now on. While
+    /// nothing is read, the rest is not the peer's to send.
+    pub(super) fn waits(&mut self, now_ms: u64) {
+        let for_the_rest = self.reader.is_mid_message() && !self.is_paused();
+        self.patience.waits(now_ms, for_the_rest);
+    }
+
+    /// A frame came that carries nothing: of those there may be so many.
+    pub(super) fn empty_frame(&mut self, now_ms: u64) {
+        if !self.patience.empty_frame(now_ms) {
+            self.fail(now_ms, CloseCode::Policy);
+            self.end_cause = EndCause::Flooded;
+        }
+    }
+
+    /// `ready` was sent.
+    pub(super) fn is_set_up(&mut self) {
+        self.was_set_up = true;
+        self.guest.take_if(|guest| !guest.is_set_up());
     }
 
     /// Whether messages of the peer still count.
@@ -328,7 +341,9 @@ impl Connection {
             match self.socket.try_write(&mut [IoSlice::new(front)]) {
                 Ok(written) => {
                     metrics.wrote(written);
-                    self.since_ms = now_ns() / 1_000_000;
+                    if self.backlog.as_mut().is_none_or(|b| b.makes_way(written)) {
+                        self.since_ms = now_ns() / 1_000_000;
+                    }
                     let through = self.backlog.as_mut().and_then(|b| b.advance(written));
                     if let Some(chunk) = through.filter(|chunk| chunk.messages > 0) {
                         let age = now_ns().saturating_sub(chunk.accepted);
@@ -358,6 +373,7 @@ impl Connection {
         } else {
             self.silent_until(limits)
         };
+        let alive = alive.min(self.patience.until(limits.message_timeout_ms));
         self.session.deadline().map_or(alive, |at| at.min(alive))
     }
 
@@ -377,6 +393,14 @@ impl Connection {
                 self.cut_off();
             }
             false
+        } else if now_ms >= self.patience.until(limits.message_timeout_ms) {
+            if self.is_paused() {
+                self.patience.message_ended();
+            } else {
+                self.fail(now_ms, CloseCode::Policy);
+                self.end_cause = EndCause::Unfinished;
+            }
+            true
         } else if self.backlog.is_some() {
             if now_ms >= self.since_ms + STALL_TIMEOUT_MS {
                 self.give_up(now_ms, EndCause::Stalled);
@@ -393,17 +417,6 @@ impl Connection {
             control_frame(&mut self.out, OpCode::Ping, b"");
             self.pinged_ms = Some(now_ms);
             true
-        }
-    }
-}
-
-impl Batch {
-    pub(super) fn chunk(&self) -> Chunk {
-        Chunk {
-            bytes: self.bytes.clone(),
-            messages: self.messages,
-            accepted: self.accepted.0,
-            first: Some(self.first),
         }
     }
 }

@@ -3,15 +3,45 @@
 
 use std::io::{self, IoSlice};
 
-use crate::hub::Chunk;
+use bytes::Bytes;
+
+use crate::hub::{Chunk, LocalTopic};
 use crate::metrics::{EndCause, ShardMetrics};
+use crate::protocol::SeqNo;
 
 use super::Limits;
-use super::connection::{Batch, Connection, Link};
+use super::connection::Connection;
 use super::shard::Spare;
 
 /// Pieces of one gathered write.
 const PIECES: usize = 32;
+
+/// What a turn has for many connections: the frames of one topic, laid together.
+pub(super) struct Batch {
+    pub(super) bytes: Bytes,
+    pub(super) messages: u32,
+    /// When the first and the last were accepted.
+    pub(super) accepted: (u64, u64),
+    /// The topic and the number of the first.
+    pub(super) first: (LocalTopic, SeqNo),
+}
+
+/// One link of a connection's chain of batches.
+pub(super) struct Link {
+    pub(super) batch: u32,
+    pub(super) next: Option<u32>,
+}
+
+impl Batch {
+    pub(super) fn chunk(&self) -> Chunk {
+        Chunk {
+            bytes: self.bytes.clone(),
+            messages: self.messages,
+            accepted: self.accepted.0,
+            first: Some(self.first),
+        }
+    }
+}
 
 /// What a turn has for its connections.
 pub(super) struct Turn<'a> {

@@ -1,10 +1,5 @@
-//! Accepts connections on every shard and speaks HTTP on them.
-//!
-//! A request that wants to upgrade is routed on the shard itself, so that its socket stays on the
-//! event loop it was accepted on. Every other request is routed on the general runtime: rendering a
-//! page never holds up a delivery.
+//! Starts the shards, and accepts connections on each of them.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -13,38 +8,26 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
-use axum::response::{IntoResponse as _, Response};
-use http::{Request, StatusCode, header};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
 
 use crate::gateway::Gateway;
 use crate::metrics::Refused;
 
+use super::entrance::Entrance;
+use super::guests::Guests;
 use super::poller::Poller;
 use super::shard::Shard;
 use super::stream::Stream;
 use super::tls::Tls;
 use super::{Command, Limits, ShardHandle};
 
-/// A whole request head must come within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest request head, in bytes.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// The most header fields of a request.
-const MAX_HEADERS: usize = 100;
 /// Connections that the kernel holds for us.
 const LISTEN_QUEUE: i32 = 4096;
 /// Pause after a failed accept, such as when no file descriptor is left.
@@ -130,15 +113,26 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
         })
         .unzip();
     let peers: Arc<[ShardHandle]> = peers.into();
+    let limits = &start.limits;
+    let guests = Guests::new(limits.max_pending, limits.max_connections_per_address);
     (0..)
         .zip(inputs)
         .map(|(id, commands)| {
             let peers = peers.clone();
             let handle = peers[usize::from(id)].clone();
-            let (general, start, own) = (general.clone(), start.clone(), handle.clone());
-            let doors: Vec<_> = (start.doors.iter())
-                .map(|door| Ok((door.listener.try_clone()?, door.clone())))
+            let entrances: Vec<_> = (start.doors.iter())
+                .map(|door| {
+                    let entrance = Entrance {
+                        general: general.clone(),
+                        door: door.clone(),
+                        start: start.clone(),
+                        own: handle.clone(),
+                        guests: guests.clone(),
+                    };
+                    Ok((door.listener.try_clone()?, entrance))
+                })
                 .collect::<io::Result<_>>()?;
+            let start = start.clone();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
@@ -150,13 +144,12 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{id}"))
                 .spawn(move || {
-                    let shard =
-                        Shard::new(id, start.gateway.clone(), start.limits, peers, registry);
+                    let Start {
+                        gateway, limits, ..
+                    } = &start;
+                    let shard = Shard::new(id, gateway.clone(), *limits, peers, registry);
                     let local = LocalSet::new();
-                    local.block_on(
-                        &runtime,
-                        run(shard, poller, doors, general, start, own, commands),
-                    );
+                    local.block_on(&runtime, run(shard, poller, entrances, start, commands));
                 })?;
             Ok(Running { handle, thread })
         })
@@ -166,27 +159,24 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
 async fn run(
     shard: Rc<Shard>,
     poller: Poller,
-    doors: Vec<(StdListener, Door)>,
-    general: Handle,
+    entrances: Vec<(StdListener, Entrance)>,
     start: Start,
-    own: ShardHandle,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
     spawn_local(shard.clone().run_turns(poller));
     spawn_local(shard.clone().run_deadlines());
     let stop = start.stop.clone();
-    for (listener, door) in doors {
+    for (listener, entrance) in entrances {
         let refuse = start.refuse.clone();
-        let accepting = accept(listener, door, general.clone(), start.clone(), own.clone());
         spawn_local(async move {
-            refuse.run_until_cancelled(accepting).await;
+            refuse.run_until_cancelled(accept(listener, entrance)).await;
         });
     }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             command = commands.recv() => match command {
-                Some(Command::Adopt(upgrade, topic, permit)) => {
+                Some(Command::Adopt(upgrade, topic, permit, guest)) => {
                     let shard = shard.clone();
                     spawn_local(async move {
                         match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<Stream>>()) {
@@ -194,7 +184,7 @@ async fn run(
                                 // The bytes are not kept: they hold the whole buffer of the HTTP head.
                                 Ok(socket) => {
                                     let mut first_bytes = Vec::from(parts.read_buf);
-                                    shard.adopt(socket, &mut first_bytes, topic, permit);
+                                    shard.adopt(socket, &mut first_bytes, topic, permit, guest);
                                 }
                                 Err(error) => tracing::error!(%error, "an upgraded connection is lost"),
                             },
@@ -217,100 +207,27 @@ async fn run(
     }
 }
 
-async fn accept(
-    listener: StdListener,
-    door: Door,
-    general: Handle,
-    start: Start,
-    own: ShardHandle,
-) {
+async fn accept(listener: StdListener, entrance: Entrance) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
     };
     loop {
-        match listener.accept().await {
-            Ok((socket, peer)) => {
-                let (door, general) = (door.clone(), general.clone());
-                let connection = greet(socket, peer, door, general, start.clone(), own.clone());
-                spawn_local(start.exchanges.track_future(connection));
-            }
+        let refused = match listener.accept().await {
+            Ok((socket, peer)) => match entrance.guests.enter(peer.ip()) {
+                Ok(guest) => {
+                    let connection = entrance.clone().greet(socket, peer, guest);
+                    spawn_local(entrance.start.exchanges.track_future(connection));
+                    continue;
+                }
+                Err(refused) => refused,
+            },
             Err(error) => {
-                start.gateway.shared_metrics().refused(Refused::Accept);
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                Refused::Accept
             }
-        }
-    }
-}
-
-/// A new connection: TLS first, where it is asked for.
-async fn greet(
-    tcp: TcpStream,
-    peer: SocketAddr,
-    door: Door,
-    general: Handle,
-    start: Start,
-    own: ShardHandle,
-) {
-    let stream = match &door.tls {
-        None => Ok(Stream::Plain(tcp)),
-        Some(tls) => match start.refuse.run_until_cancelled(tls.accept(tcp)).await {
-            Some(stream) => stream,
-            None => return,
-        },
-    };
-    match stream {
-        Ok(stream) => serve_http(stream, peer, door.router, general, start, own).await,
-        Err(error) => {
-            start.gateway.shared_metrics().refused(Refused::Tls);
-            tracing::debug!(%error, %peer, "no TLS connection");
-        }
-    }
-}
-
-async fn serve_http(
-    stream: Stream,
-    peer: SocketAddr,
-    router: Router,
-    general: Handle,
-    start: Start,
-    own: ShardHandle,
-) {
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(own.clone());
-        let request = request.map(Body::new);
-        let upgrades = request.headers().contains_key(header::UPGRADE);
-        let answer = router.clone().oneshot(request);
-        let general = general.clone();
-        async move {
-            if upgrades {
-                return answer.await;
-            }
-            let answer = general.spawn(answer).await;
-            // A handler that panicked has been logged; its connection gets an answer all the same.
-            answer.unwrap_or_else(|_| {
-                Ok::<Response, Infallible>(StatusCode::INTERNAL_SERVER_ERROR.into_response())
-            })
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = start.refuse.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "an HTTP connection ended early");
+        };
+        entrance.start.gateway.shared_metrics().refused(refused);
     }
 }

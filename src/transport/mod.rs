@@ -5,7 +5,7 @@
 //! has something to get is written once. Nothing waits for a timer, and an idle connection owns no
 //! buffer.
 //!
-//! * [`listen`]: accepts, speaks HTTP, and hands upgraded sockets to the shard.
+//! * [`listen`], `entrance`: accept, speak HTTP, and hand upgraded sockets to the shard.
 //! * [`tls`], `stream`: TLS where it is asked for, and one stream for both kinds, as HTTP needs it.
 //! * `poller`, `socket`: which sockets are ready, and what is read and written then.
 //! * `shard`: the connections of one core, and the turn.
@@ -18,6 +18,7 @@
 //! * `connection`: one socket, its session and what waits for it.
 //! * `aside`: what few connections have.
 //! * `slots`: connections by their numbers. Pure.
+//! * `patience`, `guests`: how long a peer may take, and how many may come. `patience` is pure.
 //! * `deadlines`: when to look at which connection. Pure.
 //!
 //! Uses: protocol, websocket, session, hub, gateway, backbone, auth, metrics.
@@ -26,10 +27,13 @@ mod aside;
 mod connection;
 mod deadlines;
 mod driver;
+mod entrance;
 mod flush;
+mod guests;
 mod identity;
 pub mod listen;
 mod operate;
+mod patience;
 mod poller;
 mod sessions;
 mod shard;
@@ -47,6 +51,7 @@ mod conformance;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use guests::Guest;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::{mpsc, oneshot};
 
@@ -72,6 +77,13 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// Silence after a ping that ends the connection.
     pub pong_timeout: Duration,
+    /// How long a message may take from its first byte to its last, in milliseconds; a request and its
+    /// answer too.
+    pub message_timeout_ms: u64,
+    /// Connections that are not set up yet; 0 is no limit.
+    pub max_pending: usize,
+    /// Connections of one address; 0 is no limit.
+    pub max_connections_per_address: usize,
     /// How long a session can be resumed after its socket is gone.
     pub session_ttl: Duration,
     /// The session's own limits.
@@ -81,7 +93,7 @@ pub struct Limits {
 /// What a shard is told.
 pub(crate) enum Command {
     /// Take over the socket of an accepted upgrade, subscribed to the topic of its URL.
-    Adopt(OnUpgrade, Option<Topic>, Permit),
+    Adopt(OnUpgrade, Option<Topic>, Permit, Arc<Guest>),
     /// Close this share of the connections with 1012, spread over this time.
     Drain(Duration),
     /// These limits hold from now on.
@@ -124,8 +136,14 @@ pub struct ShardHandle(pub(crate) mpsc::UnboundedSender<Command>);
 
 impl ShardHandle {
     /// Hands over a socket that is being upgraded.
-    pub fn adopt(&self, upgrade: OnUpgrade, topic: Option<Topic>, permit: Permit) {
-        self.tell(Command::Adopt(upgrade, topic, permit));
+    pub fn adopt(
+        &self,
+        upgrade: OnUpgrade,
+        topic: Option<Topic>,
+        permit: Permit,
+        guest: Arc<Guest>,
+    ) {
+        self.tell(Command::Adopt(upgrade, topic, permit, guest));
     }
 
     /// A shard that is gone drops the command with all that is in it: sockets close, answers fail.

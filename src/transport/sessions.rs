@@ -258,7 +258,7 @@ impl Shard {
         let Some(connection) = state.get(key) else {
             return;
         };
-        connection.was_set_up = true;
+        connection.is_set_up();
         let resumed = connection.resuming.take();
         if let Some(id) = connection.session_id.filter(|_| resumed.is_some()) {
             self.gateway.sessions().forget(id);

@@ -23,8 +23,10 @@ use crate::session::{Input, Session};
 use crate::websocket::push_text;
 use crate::websocket::{Fault, Incoming, OpCode, control_frame};
 
-use super::connection::{Batch, Connection, Key, Link};
+use super::connection::{Connection, Key};
 use super::deadlines::Deadlines;
+use super::flush::{Batch, Link};
+use super::guests::Guest;
 use super::poller::Ready;
 use super::sessions::Fate;
 use super::slots::Slots;
@@ -151,6 +153,7 @@ impl Shard {
         first_bytes: &mut [u8],
         topic: Option<Topic>,
         permit: Permit,
+        guest: Arc<Guest>,
     ) {
         let now_ms = self.now_ms();
         let session = Session::new(now_ms, topic, self.limits.get().session);
@@ -162,7 +165,7 @@ impl Shard {
             if let Err(error) = socket.watch(&self.registry, token) {
                 return tracing::error!(%error, "a connection cannot be watched");
             }
-            let connection = Connection::new(generation, now_ms, socket, session, permit);
+            let connection = Connection::new(generation, now_ms, socket, session, permit, guest);
             (state.connections.insert(connection), generation)
         };
         self.metrics.opened();
@@ -257,6 +260,7 @@ impl Shard {
             return;
         };
         connection.reader = reader;
+        connection.waits(now_ms);
         if let Err(fault) = result {
             let code = match fault {
                 Fault::Protocol(_) => CloseCode::Protocol,
@@ -289,12 +293,16 @@ impl Shard {
                 });
             }
             Incoming::Text(text) => {
+                connection.patience.message_ended();
                 let frame = crate::protocol::decode_client(text);
                 self.handle(state, key, now_ms, Input::Frame(frame));
             }
             Incoming::Binary => connection.fail(now_ms, CloseCode::Unsupported),
-            Incoming::Ping(payload) => control_frame(&mut connection.out, OpCode::Pong, payload),
-            Incoming::Pong => {}
+            Incoming::Ping(payload) => {
+                control_frame(&mut connection.out, OpCode::Pong, payload);
+                connection.empty_frame(now_ms);
+            }
+            Incoming::Pong | Incoming::Crumb => connection.empty_frame(now_ms),
         }
         match state.get(key) {
             Some(connection) if !connection.is_paused() && !connection.is_closing_down() => {

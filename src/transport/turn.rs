@@ -12,8 +12,8 @@ use crate::hub::{Arrival, Careful, LocalTopic, Slot};
 
 use crate::protocol::CloseCode;
 
-use super::connection::{Batch, Key, Link};
-use super::flush::Turn;
+use super::connection::Key;
+use super::flush::{Batch, Link, Turn};
 use super::poller::{Poller, Ready};
 use super::shard::{Shard, State};
 

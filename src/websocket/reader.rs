@@ -16,9 +16,14 @@ pub enum Incoming<'a> {
     Ping(&'a [u8]),
     /// A pong.
     Pong,
+    /// A piece of a message that has next to nothing in it.
+    Crumb,
     /// A close frame with its code, if it had one.
     Close(Option<u16>),
 }
+
+/// A piece of a message with fewer bytes than this, and not the last one, is a crumb.
+const CRUMB_BYTES: usize = 16;
 
 /// Why the stream cannot go on. Each has its close code (RFC 6455 section 7.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +144,7 @@ impl Reader {
                 } else {
                     beginning_of_text(&message[checked..])?;
                     self.fragments = Some(message);
-                    ControlFlow::Continue(())
+                    piece(payload, on)
                 }
             }
             OpCode::Binary => on(Incoming::Binary),
@@ -147,6 +152,13 @@ impl Reader {
             OpCode::Pong => on(Incoming::Pong),
             OpCode::Close => on(Incoming::Close(close_code(payload)?)),
         })
+    }
+}
+
+fn piece(payload: &[u8], on: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+    match payload.len() {
+        0..CRUMB_BYTES => on(Incoming::Crumb),
+        _ => ControlFlow::Continue(()),
     }
 }
 
@@ -229,7 +241,7 @@ mod tests {
         .concat();
         assert_eq!(
             read(vec![bytes], 99).unwrap(),
-            ["Ping([63])", "Text(\"hello\")"]
+            ["Crumb", "Ping([63])", "Text(\"hello\")"]
         );
     }
 
@@ -271,7 +283,7 @@ mod tests {
             go_on(b"\x98"),
             go_on(b"\x80b\xc3"),
         ];
-        assert_eq!(read(cut, 99), Ok(vec![]));
+        assert_eq!(read(cut, 99).unwrap(), ["Crumb"; 4]);
         for bad in [
             vec![text(b"\xff")],
             vec![text(b"\xc3"), go_on(b"(")],

@@ -289,6 +289,16 @@ pub const SETTINGS: &[SettingDoc] = &[
         "Sockets open at once; refuses with 503 above it.",
     ),
     setting(
+        "max-connections-per-address",
+        "0 (no limit)",
+        "Sockets open at once from one IPv4 address or IPv6 /64; refuses with 503 above it.",
+    ),
+    setting(
+        "max-pending",
+        "16384",
+        "Sockets that are not set up yet, HTTP included; more are dropped. 0 is no limit.",
+    ),
+    setting(
         "send-queue-bytes",
         "1MiB",
         "Bytes waiting for one connection before it is closed with 4108.",
@@ -296,7 +306,12 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "setup-timeout",
         "10s",
-        "A valid setup or resume must come within this time.",
+        "A valid setup or resume must come within this time; so must a request's head.",
+    ),
+    setting(
+        "message-timeout",
+        "30s",
+        "A message or an HTTP request that has begun must come whole within this time.",
     ),
     setting(
         "ping-interval",

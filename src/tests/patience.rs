@@ -1,0 +1,258 @@
+//! Peers that take their time, send nothing that matters, or come in crowds: each has a limit, and
+//! nobody else notices.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::harness::raw::{FIN, PING, PONG, TEXT, masked};
+use crate::harness::{Request, TestGateway, soon};
+
+const CONTINUATION: u8 = 0;
+
+/// Waits until `/metrics` has this line.
+async fn counted(gateway: &TestGateway, line: &str) {
+    let line = format!("micro_socket_{line}\n");
+    soon(&line, async {
+        while !gateway.get("/metrics").await.text().contains(&line) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+/// Reads until the end; what came.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset is an end too.
+    let _ = soon("the end", stream.read_to_end(&mut bytes)).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_is_closed_with_1008() {
+    let gateway = TestGateway::with(&[("message-timeout", "500ms")]).await;
+    // Fragments without end; pings in between are no excuse.
+    let mut fragments = gateway.raw("/ws").await;
+    fragments.setup("ann", "t").await;
+    fragments.frame(TEXT, br#"{"type":"#).await;
+    fragments.frame(FIN | PING, b"").await;
+    // A frame of which the rest never comes.
+    let mut half = gateway.raw("/ws").await;
+    half.setup("bob", "t").await;
+    half.write(&masked(FIN | TEXT, br#"{"type":"ping"}"#)[..9])
+        .await;
+    fragments.expect_close(1008).await;
+    half.expect_close(1008).await;
+    counted(&gateway, "disconnects_total{cause=\"unfinished\"} 2").await;
+    counted(&gateway, "closes_total{code=\"1008\"} 2").await;
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time_is_no_life() {
+    let gateway = TestGateway::with(&[("message-timeout", "600ms")]).await;
+    let (mut reader, mut writer) = {
+        let mut dripping = gateway.raw("/ws").await;
+        dripping.setup("ann", "t").await;
+        dripping.stream.into_split()
+    };
+    let dripping = async {
+        for byte in masked(FIN | TEXT, &[b' '; 5000]) {
+            if writer.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut bytes = Vec::new();
+    soon("the end of one who drips", async {
+        tokio::select! { () = dripping => {}, _ = reader.read_to_end(&mut bytes) => {} }
+    })
+    .await;
+    assert_eq!(bytes[2..4], 1008_u16.to_be_bytes());
+}
+
+#[tokio::test]
+async fn many_messages_in_pieces_are_taken_for_as_long_as_each_ends_in_time() {
+    let gateway = TestGateway::with(&[("message-timeout", "1s")]).await;
+    let mut raw = gateway.raw("/ws").await;
+    raw.setup("ann", "t").await;
+    // The end of each comes together with the beginning of the next.
+    let frame = masked(FIN | TEXT, br#"{"type":"ping"}"#);
+    let (begin, end) = frame.split_at(7);
+    raw.write(begin).await;
+    for _ in 0..15 {
+        sleep(Duration::from_millis(100)).await;
+        raw.write(&[end, begin].concat()).await;
+        assert_eq!(raw.next_text().await, r#"{"type":"pong"}"#);
+    }
+    raw.write(end).await;
+    assert_eq!(raw.next_text().await, r#"{"type":"pong"}"#);
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_that_carry_nothing_is_closed_with_1008() {
+    let gateway = TestGateway::start().await;
+    let floods = [
+        masked(FIN | PING, b"").repeat(2500),
+        masked(FIN | PONG, b"x").repeat(2500),
+        [
+            masked(TEXT, b""),
+            masked(CONTINUATION, b"").repeat(1500),
+            masked(CONTINUATION, b"crumb").repeat(1500),
+        ]
+        .concat(),
+    ];
+    for flood in floods {
+        let mut raw = gateway.raw("/ws").await;
+        raw.setup("ann", "t").await;
+        raw.write(&flood).await;
+        raw.expect_close(1008).await;
+    }
+    counted(&gateway, "disconnects_total{cause=\"flooded\"} 3").await;
+    // Some are no flood, and a large message in small pieces is none either.
+    let mut raw = gateway.raw("/ws").await;
+    raw.setup("ann", "t").await;
+    raw.write(&masked(FIN | PONG, b"").repeat(400)).await;
+    let pieces = [
+        masked(TEXT, br#"{"type":"ping","padding":""#),
+        masked(CONTINUATION, &[b'x'; 20]).repeat(3000),
+        masked(FIN | CONTINUATION, br#""}"#),
+    ];
+    raw.write(&pieces.concat()).await;
+    assert_eq!(raw.next_text().await, r#"{"type":"pong"}"#);
+}
+
+#[tokio::test]
+async fn connections_of_one_address() {
+    let gateway = TestGateway::with(&[("max-connections-per-address", "2")]).await;
+    let first = gateway.user("ann", &[]).await;
+    let mut second = gateway.user("bob", &["t"]).await;
+    let answer = Request::upgrade("/ws").send(gateway.addr).await;
+    let message = answer.expect_error(503, "NOT_AVAILABLE");
+    assert!(message.contains("address"), "{message}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    // All ways in count, and those who are in stay in.
+    assert_eq!(gateway.get("/stats").await.status, 503);
+    second.publish("t", "1", json!(1)).await;
+    drop(first);
+    soon("room for another", async {
+        while Request::upgrade("/ws").send(gateway.addr).await.status != 101 {}
+    })
+    .await;
+    // The socket above may still count for a moment.
+    let refused = "micro_socket_refused_total{cause=\"address\"} ";
+    soon("the count", async {
+        loop {
+            let metrics = gateway.get("/metrics").await;
+            let mut lines = metrics.text().lines();
+            if let Some(count) = lines.find_map(|line| line.strip_prefix(refused)) {
+                return assert!(count.parse::<f64>().unwrap() >= 2.0, "{count}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sockets_that_are_not_set_up_leave_room_for_those_that_are() {
+    let gateway = TestGateway::with(&[("max-pending", "4"), ("setup-timeout", "2s")]).await;
+    let mut users = Vec::new();
+    for i in 0..8 {
+        users.push(gateway.user(&format!("user{i}"), &["t"]).await);
+    }
+    // Some in HTTP, some as WebSockets: all of them only hold a place.
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(gateway.raw("/ws").await.stream);
+    }
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(gateway.addr).await.unwrap());
+    }
+    let mut turned_away = TcpStream::connect(gateway.addr).await.unwrap();
+    assert_eq!(rest(&mut turned_away).await, "");
+    // Nobody else notices, and their time is over soon.
+    users[0].publish("t", "1", json!(1)).await;
+    for user in &mut users[1..] {
+        user.messages(1).await;
+    }
+    for stream in &mut silent {
+        rest(stream).await;
+    }
+    counted(&gateway, "refused_total{cause=\"pending\"} 1").await;
+    gateway.user("late", &["t"]).await;
+}
+
+#[tokio::test]
+async fn a_request_head_has_its_time() {
+    let gateway = TestGateway::with(&[("setup-timeout", "400ms")]).await;
+    let mut silent = TcpStream::connect(gateway.addr).await.unwrap();
+    let mut dripping = TcpStream::connect(gateway.addr).await.unwrap();
+    let half = b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Drip: ";
+    dripping.write_all(half).await.unwrap();
+    let drip = async {
+        loop {
+            if dripping.write_all(b"x").await.is_err() {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the end of a head that never ends", drip).await;
+    rest(&mut silent).await;
+    counted(&gateway, "refused_total{cause=\"head\"} 2").await;
+    // A connection that was of use and is idle ends too, and is not counted as refused.
+    let mut idle = TcpStream::connect(gateway.addr).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    idle.write_all(request).await.unwrap();
+    assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200"));
+    counted(&gateway, "refused_total{cause=\"head\"} 2").await;
+}
+
+#[tokio::test]
+async fn a_request_body_has_its_time() {
+    let gateway = TestGateway::with(&[("message-timeout", "400ms")]).await;
+    let mut stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let head = "POST /api/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\
+                Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("did not come whole"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_takes_a_little_now_and_then_is_gone_in_time() {
+    // More waits than both kernels take; the reader takes a crumb at a time, for ever.
+    let gateway = TestGateway::with(&[("history-size", "1"), ("send-queue-bytes", "64MiB")]).await;
+    let mut slow = crate::harness::RawSocket::connect(gateway.addr, "/ws", Some(4096)).await;
+    slow.setup("slow", "t").await;
+    let mut publisher = gateway.user("ann", &[]).await;
+    let payload = json!("x".repeat(60_000));
+    for i in 0..200 {
+        let publish = crate::harness::socket::publish("t", &i.to_string(), payload.clone());
+        publisher.send(publish).await;
+        publisher.expect("ack").await;
+    }
+    let reading = async {
+        let mut crumb = [0; 512];
+        while slow.stream.read(&mut crumb).await.is_ok_and(|n| n > 0) {
+            sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let gone = async {
+        while gateway.stats().await["connections"] != 1 {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), async {
+        tokio::select! { () = reading => {}, () = gone => {} }
+    });
+    in_time
+        .await
+        .expect("a reader at 1 KiB a second holds its queue");
+    counted(&gateway, "disconnects_total{cause=\"stalled\"} 1").await;
+}
