@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
     let pieces = cut(stream, &cuts);
     let pauses = plan.iter().map(|byte| byte & 1 == 1);
     let (mut ours, mut theirs) = (ours(&pieces, pauses), theirs(&pieces, Role::Server));
-    comparable(&mut ours, &mut theirs);
+    comparable(&ours, &mut theirs);
     if matches!(ours.last(), Some(Event::Failed(_))) {
         // It refuses more, and sooner: it does not wait for the payload of a frame that is wrong.
         ours.pop();
@@ -180,7 +180,7 @@ pub(super) fn theirs(pieces: &[Vec<u8>], role: Role) -> Vec<Event> {
 }
 
 /// Takes from both what only one of them tells.
-pub(super) fn comparable(ours: &mut Vec<Event>, theirs: &mut Vec<Event>) {
+pub(super) fn comparable(ours: &[Event], theirs: &mut Vec<Event>) {
     if ours.last() == Some(&Event::Binary) {
         let before = ours.len() - 1;
         assert!(!matches!(theirs.get(before), Some(Event::Text(_))));

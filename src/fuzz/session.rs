@@ -101,7 +101,7 @@ impl Play {
                 Some(Input::Authenticated(answer))
             }
             Output::Resume { session_id } => {
-                let answer = resumed(session_id);
+                let answer = resumed(&session_id);
                 self.is_known = answer.is_ok();
                 Some(Input::Resumed(answer))
             }
@@ -179,7 +179,7 @@ fn topic(name: &str) -> Topic {
     Topic::trusted(name)
 }
 
-fn resumed(session_id: String) -> Result<Resumed, Refusal> {
+fn resumed(session_id: &str) -> Result<Resumed, Refusal> {
     if !session_id.starts_with('k') {
         return Err(Refusal::new(ErrorCode::SessionExpired, "gone"));
     }

@@ -124,10 +124,8 @@ impl Folder {
             records.push((segment.index, at));
             true
         });
-        match found {
-            Ok(found) => (found, records),
-            Err(error) => panic!("the log cannot be read: {error}"),
-        }
+        assert!(found.is_ok(), "the log cannot be read: {:?}", found.err());
+        (found.unwrap_or_default(), records)
     }
 }
 
