@@ -272,16 +272,11 @@ fn every_setting_that_deploy_names_exists() {
             let end = part.find(|c: char| !c.is_ascii_uppercase() && c != '_');
             let variable = format!("MICRO_SOCKET_{}", &part[..end.unwrap_or(part.len())]);
             let known = SETTINGS.iter().any(|s| s.environment() == variable);
-            assert!(known || is_coming(&variable), "{file} names {variable}");
+            assert!(known, "{file} names {variable}");
             named += 1;
         }
     }
     assert!(named > 8);
-}
-
-/// Settings of the NATS backbone.
-fn is_coming(variable: &str) -> bool {
-    variable.starts_with("MICRO_SOCKET_NATS_")
 }
 
 #[test]

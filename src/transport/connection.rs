@@ -144,18 +144,20 @@ impl Connection {
         if self.is_paused() || !self.readiness.readable {
             return Ok(0);
         }
-        match self.socket.try_read(into) {
-            Ok(taken) if taken.bytes == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(taken) => {
-                self.readiness.readable = !taken.drained || self.readiness.ends;
-                Ok(taken.bytes)
+        loop {
+            match self.socket.try_read(into) {
+                Ok(taken) if taken.bytes == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(taken) => {
+                    self.readiness.readable = !taken.drained || self.readiness.ends;
+                    return Ok(taken.bytes);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.readable = false;
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readiness.readable = false;
-                Ok(0)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(error) => Err(error),
         }
     }
 
