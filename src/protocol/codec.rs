@@ -476,6 +476,28 @@ fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
 mod tests {
     use super::*;
 
+    /// A space in front sends a publish the long way round, through the envelope.
+    #[test]
+    fn a_publish_is_read_alike_by_both_ways() {
+        for rest in [
+            r#""topic":"t","messageId":"m","payload":{"a":[1]},"sig":"s"}"#,
+            r#""payload":null,"x":1,"messageId":"m\u0041","topic":"t\"","sig":null}"#,
+            r#""topic":"t","messageId":"m"}"#,
+            r#""topic":1,"messageId":"m","payload":1}"#,
+            r#""topic":"t","topic":"u","messageId":"m","payload":1}"#,
+            r#""topic":"t","messageId":"m","payload":1} x"#,
+            r#""type":"ping","topic":"t","messageId":"m","payload":1}"#,
+        ] {
+            let text = format!(r#"{{"type":"publish",{rest}"#);
+            let longer = format!(" {text}");
+            let (short, long) = (decode_client(&text), decode_client(&longer));
+            match (&short, &long) {
+                (Ok(short), Ok(long)) => assert_eq!(encode_client(short), encode_client(long)),
+                _ => assert_eq!(short.is_ok(), long.is_ok(), "{text}"),
+            }
+        }
+    }
+
     fn refusal(text: &str) -> String {
         decode_client(text).unwrap_err().to_string()
     }
