@@ -89,22 +89,38 @@ mod buttons {
     use leptos::prelude::*;
 
     use crate::app::page::Page;
-    use crate::app::playground::Event;
+    use crate::app::playground::client::ClientId;
+    use crate::app::playground::{Event, Happened};
+
+    const FIRST: ClientId = ClientId::FIRST;
 
     fn with_page(test: impl FnOnce(Page)) {
         Owner::new().with(|| test(Page::new()));
     }
 
+    fn happened(event: Event) -> Happened {
+        Happened {
+            client: FIRST,
+            at: 0.0,
+            event,
+        }
+    }
+
     fn connected(page: Page) {
-        page.connect();
-        page.playground.update(|p| p.apply(0.0, Event::Opened));
+        page.connect(FIRST);
+        page.playground.update(|p| p.apply(happened(Event::Opened)));
     }
 
     #[test]
     fn send_without_a_connection_says_so() {
         with_page(|page| {
-            page.send();
-            assert!(page.refusal.get_untracked().contains("Press Connect first"));
+            page.send(FIRST);
+            assert!(
+                page.desk_now()
+                    .refusal
+                    .get_untracked()
+                    .contains("Press Connect first")
+            );
         });
     }
 
@@ -113,12 +129,17 @@ mod buttons {
         with_page(|page| {
             connected(page);
             page.choose("publish");
-            page.write("messageId", "m".into());
-            page.write("payload", "{".into());
-            page.send();
-            assert!(page.refusal.get_untracked().contains("not valid JSON"));
-            page.send_anyway();
-            assert_eq!(page.refusal.get_untracked(), "");
+            page.desk_now().write("messageId", "m".into());
+            page.desk_now().write("payload", "{".into());
+            page.send(FIRST);
+            assert!(
+                page.desk_now()
+                    .refusal
+                    .get_untracked()
+                    .contains("not valid JSON")
+            );
+            page.send_anyway(FIRST);
+            assert_eq!(page.desk_now().refusal.get_untracked(), "");
         });
     }
 
@@ -126,23 +147,23 @@ mod buttons {
     fn an_edited_frame_goes_out_as_it_is_until_a_field_changes() {
         with_page(|page| {
             connected(page);
-            page.edited.set(Some("{}".into()));
-            assert!(page.edited_problem().is_some());
-            page.send();
-            assert_eq!(page.refusal.get_untracked(), "");
-            assert_eq!(page.frame(), "{}");
-            page.write("token", "ada".into());
-            assert!(page.frame().contains(r#""token":"ada""#));
+            page.desk_now().edited.set(Some("{}".into()));
+            assert!(page.desk_now().edited_problem().is_some());
+            page.send(FIRST);
+            assert_eq!(page.desk_now().refusal.get_untracked(), "");
+            assert_eq!(page.desk_now().frame(), "{}");
+            page.desk_now().write("token", "ada".into());
+            assert!(page.desk_now().frame().contains(r#""token":"ada""#));
         });
     }
 
     #[test]
     fn a_path_means_this_gateway() {
         with_page(|page| {
-            page.url.set(" /ws/sub/orders ".into());
-            page.connect();
+            page.desk_now().url.set(" /ws/sub/orders ".into());
+            page.connect(FIRST);
             assert_eq!(
-                page.url.get_untracked(),
+                page.desk_now().url.get_untracked(),
                 "ws://localhost:3000/ws/sub/orders"
             );
         });
@@ -156,13 +177,28 @@ mod buttons {
                 r#"{"type":"subscribed","topic":"prices","seqNo":4,"epoch":"e1"}"#,
                 r#"{"type":"ready","sessionId":"s-1","userId":"ada"}"#,
             ];
-            let events = frames.map(|text| (0.0, Event::Received(text.into())));
+            let events = frames.map(|text| happened(Event::Received(text.into())));
             page.playground.update(|p| p.apply_all(events));
             page.choose("resume");
             assert_eq!(
-                page.frame(),
+                page.desk_now().frame(),
                 r#"{"type":"resume","token":"demo-user","sessionId":"s-1","lastSeqPerTopic":{"prices":4},"epochs":{"prices":"e1"}}"#
             );
+        });
+    }
+
+    #[test]
+    fn each_client_has_a_desk_of_its_own() {
+        with_page(|page| {
+            page.desk_now().write("topic", "orders".into());
+            page.add_client();
+            let second = page.active.get_untracked();
+            assert_ne!(second, FIRST);
+            page.choose("subscribe");
+            assert!(page.desk_now().frame().contains("prices"));
+            assert!(page.desk_of(FIRST).frame().contains("demo-user"));
+            page.remove_client(second);
+            assert_eq!(page.active.get_untracked(), FIRST);
         });
     }
 }

@@ -1,6 +1,7 @@
 //! The browser as the server sees it: not there. The page's first rendering needs none of it.
 
-use super::super::playground::Event;
+use super::super::playground::Happened;
+use super::super::playground::client::ClientId;
 
 /// No host is known yet.
 pub(crate) fn origins() -> Option<(String, String)> {
@@ -45,13 +46,16 @@ pub(crate) fn load() -> Option<String> {
 /// Nothing is kept.
 pub(crate) fn save(_text: &str) {}
 
+/// Nothing happens.
+pub(crate) fn on_events(_take: impl Fn(Vec<Happened>) + 'static) {}
+
 /// No socket is opened.
-pub(crate) fn open(_url: &str, _events: impl Fn(Vec<(f64, Event)>) + 'static) {}
+pub(crate) fn open(_client: ClientId, _url: &str) {}
 
 /// There is no socket.
-pub(crate) fn send(_text: String) -> Result<(), String> {
+pub(crate) fn send(_client: ClientId, _text: String) -> Result<(), String> {
     Ok(())
 }
 
 /// There is no socket.
-pub(crate) fn close() {}
+pub(crate) fn close(_client: ClientId) {}

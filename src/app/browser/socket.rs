@@ -1,4 +1,5 @@
-//! The page's one socket: the Rust client in manual mode, and its events in batches.
+//! The sockets of the page: the Rust client in manual mode for each, and what happens to them in
+//! batches.
 //!
 //! A batch a frame instead of an update a message is what keeps the page usable at thousands of
 //! messages a second.
@@ -10,62 +11,76 @@ use futures_util::StreamExt;
 use gloo_timers::callback::Timeout;
 use leptos::task::spawn_local;
 
-use super::super::playground::Event;
+use super::super::playground::client::ClientId;
+use super::super::playground::{Event, Happened};
 use super::now;
 use crate::client::{self, Handle, Options, SubSocket};
 
 /// The shortest time between two updates of the page, in milliseconds.
 const BATCH_MS: f64 = 60.0;
 
-thread_local! {
-    static HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
+/// A client's connection.
+#[derive(Default)]
+struct Connection {
+    handle: Option<Handle>,
     /// Counts connections, so that what an earlier one still says is not taken for the new one's.
-    static CONNECTION: Cell<u32> = const { Cell::new(0) };
+    number: u32,
 }
 
-/// Opens a connection; what happens on it comes to `events` in batches, with times in
-/// milliseconds since 1970.
-pub(crate) fn open(url: &str, events: impl Fn(Vec<(f64, Event)>) + 'static) {
-    let connection = CONNECTION.get() + 1;
-    CONNECTION.set(connection);
+thread_local! {
+    static CONNECTIONS: RefCell<[Connection; ClientId::ALL.len()]> = RefCell::default();
+    static BATCH: Batch = Batch::default();
+}
+
+/// From now on, what happens to the sockets comes to `take` in batches.
+pub(crate) fn on_events(take: impl Fn(Vec<Happened>) + 'static) {
+    BATCH.with(|batch| batch.take.replace(Some(Rc::new(take))));
+}
+
+/// Opens a connection in the place of the client's last one.
+pub(crate) fn open(client: ClientId, url: &str) {
     let options = Options {
         manual: true,
         trace: true,
         ..Options::new("")
     };
-    let batch = Rc::new(Batch::new(events));
-    let mut socket = match SubSocket::open(url, options) {
+    let opened = SubSocket::open(url, options);
+    let number = CONNECTIONS.with_borrow_mut(|connections| {
+        let connection = &mut connections[client.place()];
+        connection.number += 1;
+        connection.handle = opened.as_ref().ok().map(SubSocket::handle);
+        connection.number
+    });
+    let mut socket = match opened {
         Ok(socket) => socket,
-        Err(error) => {
-            batch.push(Event::Failed(error.to_string()));
-            return;
-        }
+        Err(error) => return push(client, Event::Failed(error.to_string())),
     };
-    HANDLE.set(Some(socket.handle()));
+    let is_current = move || CONNECTIONS.with_borrow(|all| all[client.place()].number == number);
     spawn_local(async move {
         while let Some(event) = socket.next().await {
-            if CONNECTION.get() != connection {
+            if !is_current() {
                 return;
             }
             if let Some(event) = seen(event) {
-                batch.push(event);
+                push(client, event);
             }
         }
     });
 }
 
 /// Sends a text as it is. The error says why not.
-pub(crate) fn send(text: String) -> Result<(), String> {
-    HANDLE.with_borrow(|handle| {
-        let handle = handle.as_ref().ok_or("there is no connection")?;
+pub(crate) fn send(client: ClientId, text: String) -> Result<(), String> {
+    CONNECTIONS.with_borrow(|connections| {
+        let handle = connections[client.place()].handle.as_ref();
+        let handle = handle.ok_or("there is no connection")?;
         handle.send_raw(text).map_err(|error| error.to_string())
     })
 }
 
 /// Closes the connection in order.
-pub(crate) fn close() {
-    HANDLE.with_borrow(|handle| {
-        if let Some(handle) = handle {
+pub(crate) fn close(client: ClientId) {
+    CONNECTIONS.with_borrow(|connections| {
+        if let Some(handle) = &connections[client.place()].handle {
             handle.close();
         }
     });
@@ -86,28 +101,36 @@ fn seen(event: client::Event) -> Option<Event> {
     }
 }
 
+type Take = Rc<dyn Fn(Vec<Happened>)>;
+
 /// Events since the last update of the page.
-struct Batch<F> {
-    events: RefCell<Vec<(f64, Event)>>,
+#[derive(Default)]
+struct Batch {
+    events: RefCell<Vec<Happened>>,
     last: Cell<f64>,
     due: Cell<bool>,
-    take: F,
+    take: RefCell<Option<Take>>,
 }
 
-impl<F: Fn(Vec<(f64, Event)>) + 'static> Batch<F> {
-    fn new(take: F) -> Self {
-        Self {
-            events: RefCell::default(),
-            last: Cell::new(0.0),
-            due: Cell::new(false),
-            take,
+impl Batch {
+    fn hand_over(&self) {
+        self.due.set(false);
+        self.last.set(now());
+        let take = self.take.borrow().clone();
+        if let Some(take) = take {
+            take(self.events.take());
         }
     }
+}
 
-    fn push(self: &Rc<Self>, event: Event) {
-        let at = now();
-        self.events.borrow_mut().push((at, event));
-        if self.due.replace(true) {
+fn push(client: ClientId, event: Event) {
+    let at = now();
+    BATCH.with(|batch| {
+        batch
+            .events
+            .borrow_mut()
+            .push(Happened { client, at, event });
+        if batch.due.replace(true) {
             return;
         }
         #[expect(
@@ -115,13 +138,7 @@ impl<F: Fn(Vec<(f64, Event)>) + 'static> Batch<F> {
             clippy::cast_sign_loss,
             reason = "0 to BATCH_MS"
         )]
-        let wait = (BATCH_MS - (at - self.last.get())).clamp(0.0, BATCH_MS) as u32;
-        let this = Rc::clone(self);
-        Timeout::new(wait, move || {
-            this.due.set(false);
-            this.last.set(now());
-            (this.take)(this.events.take());
-        })
-        .forget();
-    }
+        let wait = (BATCH_MS - (at - batch.last.get())).clamp(0.0, BATCH_MS) as u32;
+        Timeout::new(wait, || BATCH.with(Batch::hand_over)).forget();
+    });
 }

@@ -12,11 +12,14 @@ use crate::protocol::reference::FieldDoc;
 /// The composer.
 #[component]
 pub fn Composer(page: Page) -> impl IntoView {
-    let kind = Memo::new(move |_| page.draft.with(|draft| draft.kind().name));
-    let summary = move || page.draft.with(|draft| draft.kind().summary);
+    let kind = Memo::new(move |_| page.desk().draft.with(|draft| draft.kind().name));
+    let summary = move || page.desk().draft.with(|draft| draft.kind().summary);
     let fields = move |seen: bool| {
         kind.track();
-        let fields = page.draft.with_untracked(|draft| draft.kind().fields);
+        let fields = page
+            .desk_now()
+            .draft
+            .with_untracked(|draft| draft.kind().fields);
         fields
             .iter()
             .filter(|f| in_view(f) == seen)
@@ -25,12 +28,12 @@ pub fn Composer(page: Page) -> impl IntoView {
     let folded = Memo::new(move |_| !fields(false).is_empty());
     let submit = move |ev: SubmitEvent| {
         ev.prevent_default();
-        page.send();
+        page.send(page.active.get_untracked());
     };
     let shortcut = move |ev: KeyboardEvent| {
         if ev.key() == "Enter" && (ev.ctrl_key() || ev.meta_key()) {
             ev.prevent_default();
-            page.send();
+            page.send(page.active.get_untracked());
         }
     };
     view! {
@@ -72,8 +75,8 @@ pub fn Composer(page: Page) -> impl IntoView {
 /// The frame as text. It follows the fields until it is edited by hand.
 #[component]
 fn FrameText(page: Page) -> impl IntoView {
-    let by_hand = Memo::new(move |_| page.edited.with(Option::is_some));
-    let problem = Memo::new(move |_| page.edited_problem());
+    let by_hand = Memo::new(move |_| page.desk().edited.with(Option::is_some));
+    let problem = Memo::new(move |_| page.desk().edited_problem());
     let words = move || {
         problem
             .get()
@@ -90,10 +93,10 @@ fn FrameText(page: Page) -> impl IntoView {
                 autocapitalize="off"
                 aria-describedby="frame-hint frame-problem"
                 aria-invalid=move || problem.with(Option::is_some).then_some("true")
-                prop:value=move || page.frame()
+                prop:value=move || page.desk().frame()
                 on:input=move |ev| {
-                    page.refusal.set(String::new());
-                    page.edited.set(Some(event_target_value(&ev)));
+                    page.desk_now().refusal.set(String::new());
+                    page.desk_now().edited.set(Some(event_target_value(&ev)));
                 }
             ></textarea>
             <p class="problem" id="frame-problem" aria-live="polite">
@@ -113,7 +116,7 @@ fn FrameText(page: Page) -> impl IntoView {
                     type="button"
                     class="small"
                     on:click=move |_| {
-                        page.edited.set(None);
+                        page.desk_now().edited.set(None);
                         super::super::browser::focus("frame");
                     }
                 >
@@ -127,7 +130,8 @@ fn FrameText(page: Page) -> impl IntoView {
 #[component]
 fn SendRow(page: Page) -> impl IntoView {
     let doubtful = Memo::new(move |_| {
-        page.edited.with(Option::is_none) && page.draft.with(Draft::first_problem).is_some()
+        page.desk().edited.with(Option::is_none)
+            && page.desk().draft.with(Draft::first_problem).is_some()
     });
     // Where the log is out of sight, its last row in a line.
     let latest = move || {
@@ -143,13 +147,13 @@ fn SendRow(page: Page) -> impl IntoView {
     view! {
         <div class="send-row">
             <p class="refusal" role="status">
-                {move || page.refusal.get()}
+                {move || page.desk().refusal.get()}
             </p>
             <button type="submit" id="send" class="primary" aria-keyshortcuts="Control+Enter">
                 "Send"
             </button>
             <Show when=move || doubtful.get()>
-                <button type="button" on:click=move |_| page.send_anyway()>
+                <button type="button" on:click=move |_| page.send_anyway(page.active.get_untracked())>
                     "Send anyway"
                 </button>
             </Show>

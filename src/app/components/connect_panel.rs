@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::super::page::Page;
 use super::super::playground::Offer;
+use super::super::playground::client::Client;
 use super::super::playground::phase::Phase;
 
 const PRESETS: [(&str, &str); 2] = [
@@ -18,9 +19,9 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
     let busy = Memo::new(move |_| phase.with(Phase::has_socket));
     let toggle = move || {
         if busy.get_untracked() {
-            page.disconnect();
+            page.disconnect(page.active.get_untracked());
         } else {
-            page.connect();
+            page.connect(page.active.get_untracked());
         }
     };
     let submit = move |ev: leptos::ev::SubmitEvent| {
@@ -35,13 +36,13 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
                     {PRESETS
                         .map(|(label, path)| {
                             let url = move || format!("{}{path}", page.ws_origin.get());
-                            let chosen = move || (page.url.get() == url()).to_string();
+                            let chosen = move || (page.desk().url.get() == url()).to_string();
                             view! {
                                 <button
                                     type="button"
                                     class="chip"
                                     aria-pressed=chosen
-                                    on:click=move |_| page.url.set(url())
+                                    on:click=move |_| page.desk_now().url.set(url())
                                 >
                                     {label}
                                 </button>
@@ -60,9 +61,9 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
                         autocomplete="off"
                         autocapitalize="off"
                         spellcheck="false"
-                        value=page.url.get_untracked()
-                        prop:value=move || page.url.get()
-                        on:input=move |ev| page.url.set(event_target_value(&ev))
+                        value=page.desk_now().url.get_untracked()
+                        prop:value=move || page.desk().url.get()
+                        on:input=move |ev| page.desk_now().url.set(event_target_value(&ev))
                     />
                 </div>
                 <button type="submit" class="primary" class:quiet=move || busy.get()>
@@ -76,7 +77,7 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
 
 #[component]
 fn State(page: Page, phase: Memo<Phase>) -> impl IntoView {
-    let next = Memo::new(move |_| page.playground.with(|p| p.next_step()));
+    let next = Memo::new(move |_| page.with_client(Client::next_step));
     let offers = move || next.with(|next| next.offers.clone());
     view! {
         <div class="state" data-phase=move || phase.with(Phase::name)>

@@ -12,11 +12,11 @@ pub fn Field(page: Page, field: &'static FieldDoc) -> impl IntoView {
     let name = field.name;
     let id = format!("field-{name}");
     let (hint_id, problem_id) = (format!("{id}-hint"), format!("{id}-problem"));
-    let value = move || page.draft.with(|draft| draft.get(name).to_owned());
-    let problem = Memo::new(move |_| page.draft.with(|draft| draft.problem(field)));
+    let value = move || page.desk().draft.with(|draft| draft.get(name).to_owned());
+    let problem = Memo::new(move |_| page.desk().draft.with(|draft| draft.problem(field)));
     let invalid = move || problem.with(Option::is_some).then_some("true");
     let described = format!("{hint_id} {problem_id}");
-    let write = move |ev| page.write(name, event_target_value(&ev));
+    let write = move |ev| page.desk_now().write(name, event_target_value(&ev));
     // A textarea never gets children: the server does not escape them.
     let control = if name == "payload" {
         view! {
@@ -42,7 +42,7 @@ pub fn Field(page: Page, field: &'static FieldDoc) -> impl IntoView {
                 spellcheck="false"
                 aria-describedby=described
                 aria-invalid=invalid
-                value=page.draft.with_untracked(|draft| draft.get(name).to_owned())
+                value=page.desk_now().draft.with_untracked(|draft| draft.get(name).to_owned())
                 prop:value=value
                 on:input=write
             />
@@ -72,8 +72,8 @@ fn IdTools(page: Page) -> impl IntoView {
             <label class="check">
                 <input
                     type="checkbox"
-                    prop:checked=move || page.keep_id.get()
-                    on:change=move |ev| page.keep_id.set(event_target_checked(&ev))
+                    prop:checked=move || page.desk().keep_id.get()
+                    on:change=move |ev| page.desk_now().keep_id.set(event_target_checked(&ev))
                 />
                 "Keep ID"
             </label>
@@ -81,8 +81,8 @@ fn IdTools(page: Page) -> impl IntoView {
                 type="button"
                 class="small"
                 on:click=move |_| {
-                    page.keep_id.set(false);
-                    page.new_id();
+                    page.desk_now().keep_id.set(false);
+                    page.desk_now().new_id();
                 }
             >
                 "New ID"

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::page::Page;
+use super::super::playground::client::ClientId;
 use super::super::playground::log::{Filter, Row};
 use super::log_row::LogRow;
 
@@ -131,6 +132,7 @@ fn Count(page: Page, shown: Memo<usize>) -> impl IntoView {
 
 #[component]
 fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl IntoView {
+    let ids = Memo::new(move |_| page.playground.with(|p| p.ids().collect::<Vec<_>>()));
     let kinds = Memo::new(move |_| page.playground.with(|p| p.log().kinds().clone()));
     let topics = Memo::new(move |_| page.playground.with(|p| p.log().topics().clone()));
     let paused = move || page.paused_at.with(Option::is_some);
@@ -148,6 +150,20 @@ fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl In
     };
     view! {
         <div class="log-tools" role="group" aria-label="Log tools">
+            <select
+                aria-label="Filter by client"
+                class:absent=move || ids.with(Vec::len) < 2
+                prop:value=move || page.filter.with(|f| f.client.map_or("", ClientId::letter))
+                on:change=move |ev| {
+                    let client = ClientId::from_letter(&event_target_value(&ev));
+                    page.filter.update(|f| f.client = client);
+                }
+            >
+                <option value="">"All clients"</option>
+                <For each=move || ids.get() key=|id| *id let:id>
+                    <option value=id.letter()>{format!("Client {}", id.letter())}</option>
+                </For>
+            </select>
             <select
                 aria-label="Filter by type"
                 prop:value=move || page.filter.with(|f| f.kind.clone())

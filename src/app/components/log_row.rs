@@ -16,7 +16,7 @@ use super::super::playground::text::{clock, span, visible};
     reason = "a component owns its properties"
 )]
 pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
-    let id = row.id;
+    let (id, client) = (row.id, row.client);
     // One stop for the Tab key in the whole log; Up and Down go on from there.
     let tabindex = Memo::new(move |_| if newest.get() == id { "0" } else { "-1" });
     let tone = match row.tone {
@@ -55,17 +55,21 @@ pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
                 data-act="again"
                 tabindex=move || tabindex.get()
                 aria-label=format!("Repeat frame {id}")
-                on:click=move |_| page.put(text.clone())
+                on:click=move |_| page.put(client, text.clone())
             >
                 "Repeat"
             </button>
         }
     });
     view! {
-        <li class="row" data-way=row.way.word() data-tone=tone data-type=row.kind.clone()>
+        <li class="row" data-client=client.letter() data-way=row.way.word() data-tone=tone data-type=row.kind.clone()>
             <span class="row-way">
                 <span class="arrow" aria-hidden="true">{row.way.arrow()}</span>
                 {row.way.word()}
+            </span>
+            <span class="row-client">
+                <span class="visually-hidden">"client "</span>
+                {client.letter()}
             </span>
             <time class="row-time">{clock(row.at, browser::minutes_east())}</time>
             <span class="row-type">{row.kind.clone()}</span>

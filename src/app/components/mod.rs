@@ -1,6 +1,7 @@
-//! What is seen of the playground, top to bottom: connection, composer, HTTP corner, log; and the
+//! What is seen of the playground, top to bottom: clients, connection, shelf, composer, HTTP corner, log; and the
 //! reference below it.
 
+mod clients;
 mod composer;
 mod connect_panel;
 mod field;
@@ -8,12 +9,14 @@ mod frame_log;
 mod http_corner;
 mod log_row;
 mod reference;
+mod shelf;
 mod web_page;
 
 use leptos::prelude::*;
 
 use super::page::Page;
 pub use reference::Reference;
+pub(crate) use shelf::Tool;
 
 /// The whole playground. Its controls are disabled until the browser has taken over, so that no
 /// press of a button is lost; it looks the same before and after.
@@ -22,7 +25,9 @@ pub fn Playground(page: Page) -> impl IntoView {
     view! {
         <fieldset class="playground" disabled=move || !page.alive.get()>
             <legend class="visually-hidden">"Playground"</legend>
+            <clients::Clients page />
             <connect_panel::ConnectPanel page />
+            <shelf::Shelf page />
             <div class="bench">
                 <div class="compose">
                     <composer::Composer page />

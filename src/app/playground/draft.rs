@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::client::Client;
 use crate::protocol::reference::{Direction, FRAMES, FieldDoc, FrameDoc, frame};
 use crate::protocol::{DecodeError, MessageId, Topic, decode_client};
 
@@ -65,6 +66,31 @@ impl Draft {
     /// Writes into a field.
     pub fn set(&mut self, field: &'static str, value: impl Into<String>) {
         self.values.insert(field, value.into());
+    }
+
+    /// Fills in `resume` from what a client knows, if it had a session.
+    pub fn fill_in_resume(&mut self, client: &Client) {
+        if client.session_id().is_empty() {
+            return;
+        }
+        let text = |map: serde_json::Map<_, _>| serde_json::Value::Object(map).to_string();
+        let topics = client.topics();
+        let last = topics
+            .iter()
+            .map(|(name, at)| (name.clone(), at.seq_no.into()));
+        let epochs = topics
+            .iter()
+            .map(|(name, at)| (name.clone(), at.epoch.clone().into()));
+        self.set("sessionId", client.session_id());
+        self.set("lastSeqPerTopic", text(last.collect()));
+        self.set("epochs", text(epochs.collect()));
+    }
+
+    /// Fills in `ack` with a client's place in the topic that is written, if it is subscribed.
+    pub fn fill_in_ack(&mut self, client: &Client) {
+        if let Some(standing) = client.topics().get(self.get("topic")) {
+            self.set("seqNo", standing.seq_no.to_string());
+        }
     }
 
     /// The frame that the fields make. Not JSON where a field is not: sending such a frame on

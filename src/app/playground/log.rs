@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::protocol::ErrorCode;
 
+use super::client::ClientId;
+
 /// Rows kept; older ones are dropped and counted.
 pub const MAX_ROWS: usize = 2_000;
 /// Bytes of text kept in all; a few huge frames must not hold the tab's memory.
@@ -70,6 +72,8 @@ pub struct Link {
 pub struct Row {
     /// Its number, counted from 1 without gaps.
     pub id: u64,
+    /// The client whose it is.
+    pub client: ClientId,
     /// When, in milliseconds since 1970.
     pub at: f64,
     /// Which way it went.
@@ -196,6 +200,8 @@ impl Log {
 /// Which rows are shown. An empty text lets everything pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The client; none lets all pass.
+    pub client: Option<ClientId>,
     /// The exact type.
     pub kind: String,
     /// The exact topic.
@@ -204,14 +210,15 @@ pub struct Filter {
 
 impl Filter {
     fn passes(&self, row: &Row) -> bool {
-        (self.kind.is_empty() || self.kind == row.kind)
+        self.client.is_none_or(|client| client == row.client)
+            && (self.kind.is_empty() || self.kind == row.kind)
             && (self.topic.is_empty() || row.topic.as_deref() == Some(&self.topic))
     }
 
     /// Whether everything passes.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.kind.is_empty() && self.topic.is_empty()
+        *self == Self::default()
     }
 }
 
@@ -222,6 +229,7 @@ mod tests {
     fn row(kind: &str, topic: Option<&str>, text: &str) -> Row {
         Row {
             id: 0,
+            client: ClientId::FIRST,
             at: 0.0,
             way: Way::Received,
             kind: kind.into(),
@@ -268,6 +276,7 @@ mod tests {
         let filter = Filter {
             kind: "message".into(),
             topic: "a".into(),
+            ..Filter::default()
         };
         assert_eq!(ids(&log.newest(&filter, 10, u64::MAX)), [2]);
         assert_eq!(log.kinds().len(), 2);

@@ -1,8 +1,12 @@
 //! What the playground knows and how events change it. Pure: no clock, no socket, no framework,
 //! so that every rule is tested without a browser.
 //!
+//! [`Playground`] is everything; [`client`] is one connection of it, [`log`] what all of them said.
+//!
 //! Uses: protocol.
 
+pub mod client;
+mod describe;
 pub mod draft;
 pub mod log;
 mod matching;
@@ -11,21 +15,18 @@ pub mod phase;
 pub mod saved;
 pub mod text;
 
-use std::collections::BTreeMap;
+use crate::protocol::{decode_client, decode_server};
 
-use crate::protocol::{
-    AckStatus, ClientMessage, ErrorCode, ServerMessage, decode_client, decode_server,
-};
-
+use client::{Client, ClientId};
+use describe::{About, describe_received, describe_sent};
 use log::{Link, Log, Row, Tone, Way};
-use matching::Requests;
 pub use next_step::{NextStep, Offer};
-use phase::{Phase, explain_close};
+use phase::explain_close;
 
 /// Rows in one batch above which a screen reader is not told of each.
 const FLOOD: usize = 5;
 
-/// Something that happened to the connection.
+/// Something that happened to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A connection was asked for.
@@ -50,53 +51,73 @@ pub enum Event {
     Failed(String),
 }
 
-/// Where this page stands in a topic.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The last seqNo seen.
-    pub seq_no: u64,
-    /// The epoch of that number; empty while unknown.
-    pub epoch: String,
+/// An event, when it was, and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happened {
+    /// The client it happened to.
+    pub client: ClientId,
+    /// When, in milliseconds since 1970.
+    pub at: f64,
+    /// What.
+    pub event: Event,
 }
 
-/// The state of the playground's connection and everything it said.
+/// The clients of the page and everything they said.
 #[derive(Debug, Clone, Default)]
 pub struct Playground {
-    phase: Phase,
+    clients: [Client; ClientId::ALL.len()],
+    /// Whether the clients after the first, which is always there, are there.
+    others: [bool; ClientId::ALL.len() - 1],
     log: Log,
-    requests: Requests,
-    /// The topics of the session, by name. Kept after a close, for `resume`.
-    topics: BTreeMap<String, Standing>,
-    /// The topic that was last spoken of: the one to offer next.
-    focus: String,
-    session_id: String,
-    published: bool,
     flooded: bool,
 }
 
 impl Playground {
-    /// What the connection is doing.
+    /// A client, whether it is there or not.
     #[must_use]
-    pub fn phase(&self) -> &Phase {
-        &self.phase
+    pub fn client(&self, id: ClientId) -> &Client {
+        &self.clients[id.place()]
     }
 
-    /// The log.
+    /// Whether a client is there.
+    #[must_use]
+    pub fn has(&self, id: ClientId) -> bool {
+        id.place()
+            .checked_sub(1)
+            .is_none_or(|place| self.others[place])
+    }
+
+    /// The clients that are there, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = ClientId> {
+        ClientId::ALL.into_iter().filter(|id| self.has(*id))
+    }
+
+    /// Brings one more client in, as far as there is room.
+    pub fn add(&mut self) -> Option<ClientId> {
+        let id = ClientId::ALL.into_iter().find(|id| !self.has(*id))?;
+        self.bring(id);
+        Some(id)
+    }
+
+    /// Brings a client in.
+    pub fn bring(&mut self, id: ClientId) {
+        if let Some(place) = id.place().checked_sub(1) {
+            self.others[place] = true;
+        }
+    }
+
+    /// Sends a client away, with all it knew; its rows stay. The first one stays.
+    pub fn remove(&mut self, id: ClientId) {
+        if let Some(place) = id.place().checked_sub(1) {
+            self.others[place] = false;
+            self.clients[id.place()] = Client::default();
+        }
+    }
+
+    /// The log of all clients.
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
-    }
-
-    /// The subscribed topics with this page's place in each.
-    #[must_use]
-    pub fn topics(&self) -> &BTreeMap<String, Standing> {
-        &self.topics
-    }
-
-    /// The session's id from the last `ready`; empty before.
-    #[must_use]
-    pub fn session_id(&self) -> &str {
-        &self.session_id
     }
 
     /// Whether the last batch was too much to be read aloud row by row.
@@ -110,32 +131,31 @@ impl Playground {
         self.log.clear();
     }
 
-    /// Takes what happened since the last time, oldest first, each with its time in milliseconds
-    /// since 1970.
-    pub fn apply_all(&mut self, events: impl IntoIterator<Item = (f64, Event)>) {
+    /// Takes what happened since the last time, oldest first.
+    pub fn apply_all(&mut self, events: impl IntoIterator<Item = Happened>) {
         let before = self.log.last_id();
-        for (at, event) in events {
-            self.apply(at, event);
+        for happened in events {
+            self.apply(happened);
         }
         self.flooded = self.log.last_id() - before > FLOOD as u64;
     }
 
     /// Takes one event.
-    pub fn apply(&mut self, at: f64, event: Event) {
+    pub fn apply(&mut self, happened: Happened) {
+        let Happened { client, at, event } = happened;
+        let place = client.place();
         match event {
             Event::Opening { url } => {
-                self.requests.clear();
-                self.published = false;
-                self.phase = Phase::Connecting;
-                self.note(at, "open", &url, Tone::Plain);
+                self.clients[place].opening();
+                self.note(client, at, "open", &url, Tone::Plain);
             }
             Event::Opened => {
-                self.phase = Phase::Connected;
+                self.clients[place].opened();
                 let words = "The WebSocket is open.";
-                self.note(at, "opened", words, Tone::Plain);
+                self.note(client, at, "opened", words, Tone::Plain);
             }
-            Event::Sent(text) => self.sent(at, &text),
-            Event::Received(text) => self.received(at, &text),
+            Event::Sent(text) => self.sent(client, at, &text),
+            Event::Received(text) => self.received(client, at, &text),
             Event::Closed { code, reason } => {
                 let words = explain_close(code, &reason);
                 let tone = if code == 1000 {
@@ -143,21 +163,22 @@ impl Playground {
                 } else {
                     Tone::Trouble
                 };
-                self.requests.clear();
-                self.phase = Phase::Closed { code, reason };
-                self.note(at, "closed", &words, tone);
+                self.clients[place].closed(code, reason);
+                self.note(client, at, "closed", &words, tone);
             }
-            Event::Failed(words) => self.note(at, "failed", &words, Tone::Trouble),
+            Event::Failed(words) => self.note(client, at, "failed", &words, Tone::Trouble),
         }
     }
 
-    fn note(&mut self, at: f64, kind: &str, text: &str, tone: Tone) {
-        self.push(at, Way::Note, text, About::new(kind, None).tone(tone));
+    fn note(&mut self, client: ClientId, at: f64, kind: &str, text: &str, tone: Tone) {
+        let about = About::new(kind, None).tone(tone);
+        self.push(client, at, Way::Note, text, about);
     }
 
-    fn push(&mut self, at: f64, way: Way, text: &str, about: About<'_>) -> u64 {
+    fn push(&mut self, client: ClientId, at: f64, way: Way, text: &str, about: About<'_>) -> u64 {
         self.log.push(Row {
             id: 0,
+            client,
             at,
             way,
             kind: about.kind.to_owned(),
@@ -169,34 +190,24 @@ impl Playground {
         })
     }
 
-    fn sent(&mut self, at: f64, text: &str) {
+    fn sent(&mut self, client: ClientId, at: f64, text: &str) {
         let frame = decode_client(text).ok();
         let about = frame.as_ref().map_or_else(
             || About::new("bad frame", None).tone(Tone::Notable),
             describe_sent,
         );
-        let row = self.push(at, Way::Sent, text, about);
-        match &frame {
-            // What follows are the topics of this session; resume keeps those it had.
-            Some(ClientMessage::Setup(_)) if !self.phase_is_ready() => self.topics.clear(),
-            Some(ClientMessage::Publish(f)) => {
-                self.published = true;
-                self.focus = f.topic.to_string();
-            }
-            Some(ClientMessage::Subscribe(f)) => self.focus = f.topic.to_string(),
-            _ => {}
-        }
-        self.requests.sent(row, at, frame.as_ref());
+        let row = self.push(client, at, Way::Sent, text, about);
+        self.clients[client.place()].sent(row, at, frame.as_ref());
     }
 
-    fn received(&mut self, at: f64, text: &str) {
+    fn received(&mut self, client: ClientId, at: f64, text: &str) {
         let Ok(frame) = decode_server(text) else {
             let about = About::new("bad frame", None).tone(Tone::Trouble);
-            self.push(at, Way::Received, text, about);
+            self.push(client, at, Way::Received, text, about);
             return;
         };
-        let row = self.push(at, Way::Received, text, describe_received(&frame));
-        if let Some(request) = self.requests.answered_by(&frame) {
+        let row = self.push(client, at, Way::Received, text, describe_received(&frame));
+        if let Some(request) = self.clients[client.place()].received(&frame) {
             let ms = at - request.at;
             self.log.link(
                 row,
@@ -209,109 +220,6 @@ impl Playground {
                 self.log.link(request.row, Link { row, ms });
             }
         }
-        self.learn(&frame);
-    }
-
-    fn learn(&mut self, frame: &ServerMessage<'_>) {
-        match frame {
-            ServerMessage::Ready(ready) => {
-                self.session_id = ready.session_id.to_string();
-                let user_id = ready.user_id.to_string();
-                self.phase = Phase::Ready { user_id };
-            }
-            ServerMessage::Subscribed(f) => {
-                if !self.topics.contains_key(&self.focus) {
-                    self.focus = f.topic.to_string();
-                }
-                let standing = self.topics.entry(f.topic.to_string()).or_default();
-                // With a position that was recovered, what follows moves the place forward.
-                if f.recovered != Some(true) || standing.epoch != f.epoch.as_str() {
-                    standing.seq_no = f.seq_no;
-                }
-                standing.epoch = f.epoch.to_string();
-            }
-            ServerMessage::Unsubscribed(f) => {
-                self.topics.remove(f.topic.as_ref());
-            }
-            ServerMessage::Message(f) => {
-                if let Some(standing) = self.topics.get_mut(f.topic.as_ref()) {
-                    standing.seq_no = f.seq_no;
-                }
-            }
-            ServerMessage::Ack(_) | ServerMessage::Pong | ServerMessage::Error(_) => {}
-        }
-    }
-
-    fn phase_is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready { .. })
-    }
-}
-
-/// What a row is about.
-#[derive(Clone, Copy)]
-struct About<'a> {
-    kind: &'a str,
-    topic: Option<&'a str>,
-    tone: Tone,
-    code: Option<ErrorCode>,
-}
-
-impl<'a> About<'a> {
-    fn new(kind: &'a str, topic: Option<&'a str>) -> Self {
-        Self {
-            kind,
-            topic,
-            tone: Tone::Plain,
-            code: None,
-        }
-    }
-
-    fn tone(mut self, tone: Tone) -> Self {
-        self.tone = tone;
-        self
-    }
-
-    fn notable_if(self, notable: bool) -> Self {
-        if notable {
-            self.tone(Tone::Notable)
-        } else {
-            self
-        }
-    }
-}
-
-fn describe_sent<'a>(frame: &'a ClientMessage<'_>) -> About<'a> {
-    use ClientMessage as C;
-    match frame {
-        C::Setup(_) => About::new("setup", None),
-        C::Resume(_) => About::new("resume", None),
-        C::Subscribe(f) => About::new("subscribe", Some(&f.topic)),
-        C::Unsubscribe(f) => About::new("unsubscribe", Some(&f.topic)),
-        C::Publish(f) => About::new("publish", Some(&f.topic)),
-        C::Ack(f) => About::new("ack", Some(&f.topic)),
-        C::Refresh(_) => About::new("refresh", None),
-        C::Ping => About::new("ping", None),
-    }
-}
-
-fn describe_received<'a>(frame: &'a ServerMessage<'_>) -> About<'a> {
-    use ServerMessage as S;
-    match frame {
-        S::Ready(_) => About::new("ready", None),
-        S::Subscribed(f) => {
-            About::new("subscribed", Some(&f.topic)).notable_if(f.recovered == Some(false))
-        }
-        S::Unsubscribed(f) => About::new("unsubscribed", Some(&f.topic)),
-        S::Message(f) => About::new("message", Some(&f.topic)),
-        S::Ack(f) => About::new("ack", Some(f.topic.as_ref()).filter(|t| !t.is_empty()))
-            .notable_if(f.status == AckStatus::Duplicate),
-        S::Pong => About::new("pong", None),
-        S::Error(f) => About {
-            kind: "error",
-            topic: f.topic.as_deref(),
-            tone: Tone::Trouble,
-            code: Some(f.code),
-        },
     }
 }
 

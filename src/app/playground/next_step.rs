@@ -1,6 +1,6 @@
 //! What a newcomer could do next, in a sentence, and the forms that go with it.
 
-use super::Playground;
+use super::client::Client;
 use super::phase::{Phase, explain_close};
 
 /// A sentence and up to three forms to fill in next.
@@ -31,20 +31,18 @@ fn offer(label: impl Into<String>, kind: &'static str, topic: Option<&str>) -> O
     }
 }
 
-impl Playground {
+impl Client {
     /// What comes next.
     #[must_use]
     pub fn next_step(&self) -> NextStep {
-        let (words, offers) = match &self.phase {
+        let (words, offers) = match self.phase() {
             Phase::Disconnected => (
                 "Pick an endpoint and press Connect. Then send setup, subscribe and publish."
                     .into(),
                 Vec::new(),
             ),
             Phase::Connecting => ("Opening the WebSocket…".into(), Vec::new()),
-            Phase::Connected if self.requests.awaits_ready() => {
-                ("Waiting for ready…".into(), Vec::new())
-            }
+            Phase::Connected if self.awaits_ready() => ("Waiting for ready…".into(), Vec::new()),
             Phase::Connected => (
                 "The socket is open. Say who you are: send setup with a token.".into(),
                 vec![offer("Fill in setup", "setup", None)],
@@ -56,8 +54,8 @@ impl Playground {
     }
 
     fn when_ready(&self) -> (String, Vec<Offer>) {
-        let focus = self.topics.get_key_value(&self.focus).map(|(name, _)| name);
-        let Some(topic) = focus.or_else(|| self.topics.keys().next()) else {
+        let topics = self.topics();
+        let Some(topic) = self.focus() else {
             return (
                 "You are set up. Subscribe to a topic to receive its messages.".into(),
                 vec![
@@ -67,13 +65,13 @@ impl Playground {
             );
         };
         let publish = offer(format!("Publish to {topic}"), "publish", Some(topic));
-        let names: Vec<_> = self.topics.keys().take(3).map(String::as_str).collect();
-        let more = match self.topics.len().saturating_sub(names.len()) {
+        let names: Vec<_> = topics.keys().take(3).map(String::as_str).collect();
+        let more = match topics.len().saturating_sub(names.len()) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
         let names = names.join(", ");
-        if self.published {
+        if self.has_published() {
             let words = format!(
                 "Listening to {names}{more}. Tick Keep ID and publish again to see a duplicate, or open this page twice."
             );
@@ -88,7 +86,7 @@ impl Playground {
 
     fn when_closed(&self, code: u16, reason: &str) -> (String, Vec<Offer>) {
         let words = explain_close(code, reason);
-        let offers = if self.session_id.is_empty() || code == 4001 {
+        let offers = if self.session_id().is_empty() || code == 4001 {
             Vec::new()
         } else {
             vec![offer("Fill in resume", "resume", None)]

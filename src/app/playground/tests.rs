@@ -1,3 +1,4 @@
+use super::client::Standing;
 use super::*;
 
 const SETUP: &str = r#"{"type":"setup","token":"ada","topics":["prices"]}"#;
@@ -27,12 +28,21 @@ fn closed(code: u16) -> Event {
     }
 }
 
+fn happened(at: f64, event: Event) -> Happened {
+    let client = ClientId::FIRST;
+    Happened { client, at, event }
+}
+
+fn first(playground: &Playground) -> &Client {
+    playground.client(ClientId::FIRST)
+}
+
 /// Plays events one millisecond apart.
 fn play(events: impl IntoIterator<Item = Event>) -> Playground {
     let mut playground = Playground::default();
     let mut at = 0.0;
     for event in events {
-        playground.apply(at, event);
+        playground.apply(happened(at, event));
         at += 1.0;
     }
     playground
@@ -56,11 +66,11 @@ fn the_states_follow_the_connection() {
         (opening(), "connecting"),
     ];
     let mut playground = Playground::default();
-    assert_eq!(playground.phase().name(), "disconnected");
+    assert_eq!(first(&playground).phase().name(), "disconnected");
     for (event, expected) in tour {
-        playground.apply(0.0, event);
-        assert_eq!(playground.phase().name(), expected);
-        assert!(!playground.next_step().words.is_empty());
+        playground.apply(happened(0.0, event));
+        assert_eq!(first(&playground).phase().name(), expected);
+        assert!(!first(&playground).next_step().words.is_empty());
     }
 }
 
@@ -88,51 +98,57 @@ fn the_page_knows_its_place_in_each_topic() {
         received(SUBSCRIBED),
         received(READY),
     ]);
-    playground.apply(9.0, received(MESSAGE));
+    playground.apply(happened(9.0, received(MESSAGE)));
     let standing = Standing {
         seq_no: 5,
         epoch: "e1".into(),
     };
-    assert_eq!(playground.topics().get("prices"), Some(&standing));
-    playground.apply(9.0, closed(1006));
-    assert_eq!(playground.topics().len(), 1, "kept for resume");
-    assert_eq!(playground.next_step().offers[0].kind, "resume");
-    playground.apply(9.0, received(r#"{"type":"unsubscribed","topic":"prices"}"#));
-    assert!(playground.topics().is_empty());
+    assert_eq!(first(&playground).topics().get("prices"), Some(&standing));
+    playground.apply(happened(9.0, closed(1006)));
+    assert_eq!(first(&playground).topics().len(), 1, "kept for resume");
+    assert_eq!(first(&playground).next_step().offers[0].kind, "resume");
+    playground.apply(happened(
+        9.0,
+        received(r#"{"type":"unsubscribed","topic":"prices"}"#),
+    ));
+    assert!(first(&playground).topics().is_empty());
 }
 
 #[test]
 fn the_next_step_leads_through_the_tour() {
     let mut playground = play([opening(), Event::Opened]);
-    assert_eq!(playground.next_step().offers[0].kind, "setup");
-    playground.apply(0.0, sent(SETUP));
-    assert!(playground.next_step().offers.is_empty());
-    playground.apply(0.0, received(SUBSCRIBED));
-    playground.apply(0.0, received(READY));
-    let offer = &playground.next_step().offers[0];
+    assert_eq!(first(&playground).next_step().offers[0].kind, "setup");
+    playground.apply(happened(0.0, sent(SETUP)));
+    assert!(first(&playground).next_step().offers.is_empty());
+    playground.apply(happened(0.0, received(SUBSCRIBED)));
+    playground.apply(happened(0.0, received(READY)));
+    let offer = &first(&playground).next_step().offers[0];
     assert_eq!(
         (offer.kind, offer.topic.as_deref()),
         ("publish", Some("prices"))
     );
-    playground.apply(0.0, sent(PUBLISH));
-    assert!(playground.next_step().words.contains("duplicate"));
+    playground.apply(happened(0.0, sent(PUBLISH)));
+    assert!(first(&playground).next_step().words.contains("duplicate"));
 }
 
 #[test]
 fn the_topic_last_spoken_of_is_offered() {
     let mut playground = play([opening(), Event::Opened, sent(SETUP), received(SUBSCRIBED)]);
-    playground.apply(
+    playground.apply(happened(
         0.0,
         received(r#"{"type":"subscribed","topic":"alerts","seqNo":0}"#),
-    );
-    playground.apply(0.0, received(READY));
-    let topic = |p: &Playground| p.next_step().offers[0].topic.clone();
+    ));
+    playground.apply(happened(0.0, received(READY)));
+    let topic = |p: &Playground| first(p).next_step().offers[0].topic.clone();
     assert_eq!(
         topic(&playground).as_deref(),
         Some("prices"),
         "the first of setup"
     );
-    playground.apply(0.0, sent(r#"{"type":"subscribe","topic":"alerts"}"#));
+    playground.apply(happened(
+        0.0,
+        sent(r#"{"type":"subscribe","topic":"alerts"}"#),
+    ));
     assert_eq!(topic(&playground).as_deref(), Some("alerts"));
 }
 
@@ -158,9 +174,9 @@ fn a_close_is_explained_in_the_log() {
 #[test]
 fn a_flood_is_noticed() {
     let mut playground = play([opening(), Event::Opened]);
-    playground.apply_all((0..100).map(|_| (0.0, received(MESSAGE))));
+    playground.apply_all((0..100).map(|_| happened(0.0, received(MESSAGE))));
     assert!(playground.flooded());
-    playground.apply_all([(0.0, received(MESSAGE))]);
+    playground.apply_all([happened(0.0, received(MESSAGE))]);
     assert!(!playground.flooded());
 }
 
@@ -176,4 +192,43 @@ fn a_new_connection_owes_no_answers_of_the_old_one() {
         received(r#"{"type":"ack","messageId":"m","status":"ok"}"#),
     ]);
     assert_eq!(rows(&playground).pop().unwrap().link, None);
+}
+
+#[test]
+fn clients_know_nothing_of_each_other() {
+    let mut playground = play([opening(), Event::Opened, sent(SETUP), received(READY)]);
+    let second = playground.add().unwrap();
+    assert_eq!(playground.client(second).phase().name(), "disconnected");
+    let happened = |event| Happened {
+        client: second,
+        at: 9.0,
+        event,
+    };
+    playground.apply(happened(opening()));
+    playground.apply(happened(closed(1006)));
+    assert_eq!(first(&playground).phase().name(), "ready");
+    let of_second = log::Filter {
+        client: Some(second),
+        ..log::Filter::default()
+    };
+    assert_eq!(playground.log().newest(&of_second, 9, u64::MAX).len(), 2);
+}
+
+#[test]
+fn clients_come_and_go_up_to_four_and_the_first_stays() {
+    let mut playground = Playground::default();
+    let letters = |p: &Playground| p.ids().map(ClientId::letter).collect::<String>();
+    assert_eq!(letters(&playground), "A");
+    let added: Vec<_> = std::iter::from_fn(|| playground.add()).collect();
+    assert_eq!(added.len(), 3);
+    assert_eq!(letters(&playground), "ABCD");
+    playground.remove(added[0]);
+    playground.remove(ClientId::FIRST);
+    assert_eq!(letters(&playground), "ACD");
+    assert_eq!(playground.add(), Some(added[0]), "the free place");
+    for letter in ["A", "D"] {
+        let id = ClientId::from_letter(letter).unwrap();
+        assert_eq!(id.letter(), letter);
+    }
+    assert_eq!(ClientId::from_letter("E"), None);
 }

@@ -1,0 +1,246 @@
+//! The playground's state as signals, and what the buttons do.
+//!
+//! [`Page`] is what all clients share; a [`Desk`] is where the frames of one client are composed.
+
+mod desk;
+
+use leptos::prelude::*;
+
+use super::browser;
+use super::components::Tool;
+use super::playground::client::{Client, ClientId};
+use super::playground::log::Filter;
+use super::playground::phase::Phase;
+use super::playground::saved::Saved;
+use super::playground::{Event, Happened, Offer, Playground};
+pub(crate) use desk::Desk;
+
+/// Where the page stands before it knows its own host; also what a reader without script sees.
+const PLACEHOLDER_HOST: &str = "localhost:3000";
+
+/// The signals of the page. Cheap to copy.
+#[derive(Clone, Copy)]
+pub(crate) struct Page {
+    /// Whether the browser has taken over.
+    pub(crate) alive: RwSignal<bool>,
+    /// The clients and their log.
+    pub(crate) playground: RwSignal<Playground>,
+    /// The client that the panels are about.
+    pub(crate) active: RwSignal<ClientId>,
+    /// `ws://host` or `wss://host` of this gateway.
+    pub(crate) ws_origin: RwSignal<String>,
+    /// `http://host` or `https://host` of this gateway.
+    pub(crate) http_origin: RwSignal<String>,
+    /// Which rows of the log are shown.
+    pub(crate) filter: RwSignal<Filter>,
+    /// The last row shown while the log is paused.
+    pub(crate) paused_at: RwSignal<Option<u64>>,
+    /// The tool that was taken from the shelf.
+    pub(crate) tool: RwSignal<Option<Tool>>,
+    desks: StoredValue<[Desk; ClientId::ALL.len()]>,
+}
+
+impl Page {
+    /// The state of a page that was just loaded, the same on the server and in the browser.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        let desk = |id| Desk::new(id, &format!("ws://{PLACEHOLDER_HOST}/ws"));
+        Self {
+            alive: RwSignal::new(false),
+            playground: RwSignal::new(Playground::default()),
+            active: RwSignal::new(ClientId::FIRST),
+            ws_origin: RwSignal::new(format!("ws://{PLACEHOLDER_HOST}")),
+            http_origin: RwSignal::new(format!("http://{PLACEHOLDER_HOST}")),
+            filter: RwSignal::new(Filter::default()),
+            paused_at: RwSignal::new(None),
+            tool: RwSignal::new(None),
+            desks: StoredValue::new(ClientId::ALL.map(desk)),
+        }
+    }
+
+    /// Takes over in the browser: what only the browser knows, and the last choices.
+    pub(crate) fn come_alive(self) {
+        if let Some((ws, http)) = browser::origins() {
+            for id in ClientId::ALL {
+                self.desk_of(id).url.set(format!("{ws}/ws"));
+            }
+            self.ws_origin.set(ws);
+            self.http_origin.set(http);
+        }
+        for id in ClientId::ALL {
+            self.desk_of(id).new_id();
+        }
+        browser::on_events(move |events| self.take(events));
+        self.restore_choices();
+        self.alive.set(true);
+        browser::mark_alive();
+    }
+
+    /// Takes up the last choices of the first client, and keeps them as they change.
+    fn restore_choices(self) {
+        let Desk { url, draft, .. } = self.desk_of(ClientId::FIRST);
+        if let Some(saved) = browser::load().and_then(|text| Saved::from_text(&text)) {
+            let kept = draft.try_update(|draft| saved.restore(draft)).flatten();
+            if let Some(kept) = kept {
+                url.set(kept);
+            }
+        }
+        Effect::new(move |_| {
+            let saved = url.with(|url| draft.with(|draft| Saved::of(url, draft)));
+            if let Some(text) = saved.to_text() {
+                browser::save(&text);
+            }
+        });
+    }
+
+    /// The desk of a client.
+    #[must_use]
+    pub(crate) fn desk_of(self, id: ClientId) -> Desk {
+        self.desks.with_value(|desks| desks[id.place()])
+    }
+
+    /// The desk of the active client; what reads it is run again when another becomes active.
+    #[must_use]
+    pub(crate) fn desk(self) -> Desk {
+        self.desk_of(self.active.get())
+    }
+
+    /// The desk of the active client now.
+    #[must_use]
+    pub(crate) fn desk_now(self) -> Desk {
+        self.desk_of(self.active.get_untracked())
+    }
+
+    /// Looks at the active client.
+    pub(crate) fn with_client<T>(self, look: impl FnOnce(&Client) -> T) -> T {
+        let active = self.active.get();
+        self.playground.with(|p| look(p.client(active)))
+    }
+
+    /// The state of the active connection.
+    #[must_use]
+    pub(crate) fn phase(self) -> Memo<Phase> {
+        Memo::new(move |_| self.with_client(|client| client.phase().clone()))
+    }
+
+    fn phase_of(self, id: ClientId) -> Phase {
+        self.playground
+            .with_untracked(|p| p.client(id).phase().clone())
+    }
+
+    /// Brings one more client in and makes it the active one.
+    pub(crate) fn add_client(self) {
+        if let Some(Some(id)) = self.playground.try_update(Playground::add) {
+            self.active.set(id);
+        }
+    }
+
+    /// Sends a client away; its connection is closed in order.
+    pub(crate) fn remove_client(self, id: ClientId) {
+        browser::close(id);
+        self.playground.update(|p| p.remove(id));
+        if self.active.get_untracked() == id {
+            self.active.set(ClientId::FIRST);
+        }
+    }
+
+    /// Opens a client's connection to its URL; a path alone means this gateway.
+    pub(crate) fn connect(self, id: ClientId) {
+        let desk = self.desk_of(id);
+        let mut url = desk.url.get_untracked().trim().to_owned();
+        if url.starts_with('/') {
+            url.insert_str(0, &self.ws_origin.get_untracked());
+            desk.url.set(url.clone());
+        }
+        desk.refusal.set(String::new());
+        self.happened(id, Event::Opening { url: url.clone() });
+        browser::open(id, &url);
+    }
+
+    /// Closes a client's connection in order.
+    pub(crate) fn disconnect(self, id: ClientId) {
+        self.desk_of(id).waiting.set(None);
+        browser::close(id);
+    }
+
+    /// Something happened to a client on this side.
+    fn happened(self, client: ClientId, event: Event) {
+        let at = browser::now();
+        self.take(vec![Happened { client, at, event }]);
+    }
+
+    fn take(self, events: Vec<Happened>) {
+        self.playground.update(|p| p.apply_all(events));
+        for id in ClientId::ALL {
+            let desk = self.desk_of(id);
+            if desk.waiting.with_untracked(Option::is_none) {
+                continue;
+            }
+            let phase = self.phase_of(id);
+            if phase == Phase::Connecting {
+                continue;
+            }
+            let waiting = desk.waiting.try_update(Option::take).flatten();
+            if let Some(text) = waiting.filter(|_| phase.is_open()) {
+                self.put(id, text);
+            }
+        }
+    }
+
+    /// Sends the frame of a client's desk if its fields are in order. What was edited by hand goes
+    /// out as it is: seeing the gateway refuse it is the point of editing by hand.
+    pub(crate) fn send(self, id: ClientId) {
+        let desk = self.desk_of(id);
+        match desk.problem() {
+            Some((field, words)) => {
+                desk.refusal.set(format!("Not sent. {words}"));
+                browser::focus(&format!("field-{}", field.name));
+            }
+            None => self.send_anyway(id),
+        }
+    }
+
+    /// Sends the frame of a client's desk whatever it is.
+    pub(crate) fn send_anyway(self, id: ClientId) {
+        let desk = self.desk_of(id);
+        let text = untrack(move || desk.frame());
+        match self.phase_of(id) {
+            Phase::Connecting => {
+                desk.refusal
+                    .set("Goes out as soon as the connection is open.".into());
+                desk.waiting.set(Some(text));
+            }
+            phase if phase.is_open() => self.put(id, text),
+            _ => desk
+                .refusal
+                .set("Not sent: there is no connection. Press Connect first.".into()),
+        }
+    }
+
+    /// Sends a text and makes the composer ready for the next one.
+    pub(crate) fn put(self, id: ClientId, text: String) {
+        let desk = self.desk_of(id);
+        match browser::send(id, text) {
+            Ok(()) => desk.was_sent(),
+            Err(words) => desk.refusal.set(format!("Not sent: {words}.")),
+        }
+    }
+
+    /// Chooses the type of the frame of the active client. `resume` and `ack` are filled in from
+    /// what the client knows.
+    pub(crate) fn choose(self, kind: &str) {
+        let desk = self.desk_now();
+        self.playground
+            .with_untracked(|p| desk.choose(kind, p.client(desk.id)));
+    }
+
+    /// Fills in a form that was offered.
+    pub(crate) fn accept(self, offer: &Offer) {
+        if let Some(topic) = &offer.topic {
+            let draft = self.desk_now().draft;
+            draft.update(|draft| draft.set("topic", topic.clone()));
+        }
+        self.choose(offer.kind);
+        browser::focus("send");
+    }
+}
