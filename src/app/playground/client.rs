@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::protocol::{ClientMessage, ServerMessage};
 
+use super::continuity::Continuity;
 use super::matching::{Found, Requests};
 use super::phase::Phase;
 
@@ -56,6 +57,9 @@ pub struct Client {
     focus: String,
     session_id: String,
     published: bool,
+    continuity: Continuity,
+    /// When the token ends, in milliseconds since 1970.
+    expires_at: Option<f64>,
 }
 
 impl Client {
@@ -86,10 +90,28 @@ impl Client {
         &self.session_id
     }
 
+    /// Whether what came of each topic hangs together, since the client came to the page.
+    #[must_use]
+    pub fn continuity(&self) -> &Continuity {
+        &self.continuity
+    }
+
     /// Whether something was published on this connection.
     #[must_use]
     pub fn has_published(&self) -> bool {
         self.published
+    }
+
+    /// Whether it is set up.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// In how many seconds its token ends, if it ever does.
+    #[must_use]
+    pub fn expires_in(&self, now: f64) -> Option<f64> {
+        self.expires_at.map(|at| (at - now) / 1000.0)
     }
 
     /// Whether `setup`, `resume` or `refresh` waits for its `ready`.
@@ -100,6 +122,7 @@ impl Client {
 
     pub(super) fn opening(&mut self) {
         self.requests.clear();
+        self.continuity.opening();
         self.published = false;
         self.phase = Phase::Connecting;
     }
@@ -125,17 +148,27 @@ impl Client {
             Some(ClientMessage::Subscribe(f)) => self.focus = f.topic.to_string(),
             _ => {}
         }
+        if let Some(frame) = frame {
+            self.continuity.sent(frame);
+        }
         self.requests.sent(row, at, frame);
     }
 
     /// A frame came in. Returns the request that it answers.
-    pub(super) fn received(&mut self, frame: &ServerMessage<'_>) -> Option<Found> {
+    pub(super) fn received(&mut self, at: f64, frame: &ServerMessage<'_>) -> Option<Found> {
         let request = self.requests.answered_by(frame);
+        self.continuity.received(frame);
         match frame {
             ServerMessage::Ready(ready) => {
                 self.session_id = ready.session_id.to_string();
                 let user_id = ready.user_id.to_string();
                 self.phase = Phase::Ready { user_id };
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a token does not live that long"
+                )]
+                let expires_at = |seconds| at + seconds as f64 * 1000.0;
+                self.expires_at = ready.expires_in.map(expires_at);
             }
             ServerMessage::Subscribed(f) => {
                 if !self.topics.contains_key(&self.focus) {
@@ -159,9 +192,5 @@ impl Client {
             ServerMessage::Ack(_) | ServerMessage::Pong | ServerMessage::Error(_) => {}
         }
         request
-    }
-
-    fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready { .. })
     }
 }

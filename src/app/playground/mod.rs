@@ -1,11 +1,13 @@
 //! What the playground knows and how events change it. Pure: no clock, no socket, no framework,
 //! so that every rule is tested without a browser.
 //!
-//! [`Playground`] is everything; [`client`] is one connection of it, [`log`] what all of them said.
+//! [`Playground`] is everything; [`client`] is one connection of it, [`continuity`] whether what
+//! came on it hangs together, [`log`] what all of them said.
 //!
 //! Uses: protocol.
 
 pub mod client;
+pub mod continuity;
 mod describe;
 pub mod draft;
 pub mod log;
@@ -207,7 +209,7 @@ impl Playground {
             return;
         };
         let row = self.push(client, at, Way::Received, text, describe_received(&frame));
-        if let Some(request) = self.clients[client.place()].received(&frame) {
+        if let Some(request) = self.clients[client.place()].received(at, &frame) {
             let ms = at - request.at;
             self.log.link(
                 row,
