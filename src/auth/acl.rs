@@ -4,6 +4,8 @@
 
 /// Stands for the user in a pattern.
 const USER: &str = "{user}";
+/// Topics that begin so belong, with demo auth, to the user whose name follows.
+const PRIVATE: &str = "private.";
 
 /// What somebody wants to do with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +19,9 @@ pub enum Action {
 /// The topics a user may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grants {
-    /// Everything.
-    All,
+    /// Everything but what is another user's: `private.ann` and all that begins with `private.ann.`
+    /// are for the user `ann` alone. What demo auth grants, so that a refusal can be seen there.
+    AllButPrivate(Box<str>),
     /// What one of the patterns allows.
     Only {
         /// Topics to read.
@@ -44,7 +47,13 @@ impl Grants {
     #[must_use]
     pub fn allow(&self, action: Action, topic: &str) -> bool {
         let patterns = match (self, action) {
-            (Self::All, _) => return true,
+            (Self::AllButPrivate(user), _) => {
+                let Some(owner) = topic.strip_prefix(PRIVATE) else {
+                    return true;
+                };
+                let rest = owner.strip_prefix(&**user);
+                return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            }
             (Self::Only { read, .. }, Action::Read) => read,
             (Self::Only { write, .. }, Action::Write) => write,
         };
@@ -161,6 +170,25 @@ mod tests {
                     "{pattern} {user} {topic}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn with_demo_auth_a_private_topic_is_its_user_s_alone() {
+        let grants = Grants::AllButPrivate("ann".into());
+        for topic in [
+            "a",
+            "private",
+            "privates.ben",
+            "private.ann",
+            "private.ann.x",
+        ] {
+            assert!(grants.allow(Action::Read, topic), "{topic}");
+            assert!(grants.allow(Action::Write, topic), "{topic}");
+        }
+        for topic in ["private.", "private.ben", "private.anna", "private.ben.ann"] {
+            assert!(!grants.allow(Action::Read, topic), "{topic}");
+            assert!(!grants.allow(Action::Write, topic), "{topic}");
         }
     }
 

@@ -56,12 +56,12 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Somebody who may do everything with topics, for ever.
+    /// Somebody without a token that says more, for ever: a user of demo auth.
     #[must_use]
-    pub fn unlimited(user: &str) -> Self {
+    pub fn demo(user: &str) -> Self {
         Self {
             user: user.into(),
-            grants: Grants::All,
+            grants: Grants::AllButPrivate(user.into()),
             expires_unix_ms: None,
             token_id: None,
             issued_unix_ms: None,
@@ -178,7 +178,8 @@ impl Checking {
 /// How tokens are checked.
 #[derive(Debug)]
 pub enum Authenticator {
-    /// Any non-empty token is that user, who may do everything. For trying things out.
+    /// Any non-empty token is that user, who may do everything but use the topics that are another
+    /// user's. For trying things out.
     Demo,
     /// Tokens signed with one key.
     Key(Box<OneKey>, Rules),
@@ -217,7 +218,7 @@ impl Authenticator {
             Self::Demo if token.len() > MAX_USER_BYTES => {
                 refuse("with demo auth the token is the user and at most 255 bytes long")
             }
-            Self::Demo => Checking::Done(Ok(Principal::unlimited(token))),
+            Self::Demo => Checking::Done(Ok(Principal::demo(token))),
             Self::Key(key, rules) => Checking::Done(
                 keys::header(token)
                     .and_then(|_| key.0.verify(token))

@@ -104,7 +104,7 @@ mod tests {
     fn token(user: &str, id: Option<&str>, issued_s: Option<u64>) -> Principal {
         Principal {
             user: user.into(),
-            grants: Grants::All,
+            grants: Grants::AllButPrivate(user.into()),
             expires_unix_ms: None,
             token_id: id.map(Into::into),
             issued_unix_ms: issued_s.map(|s| s * 1000),

@@ -59,7 +59,7 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// Pages that may connect. Default: those of the same host.
     pub allowed_origins: AllowedOrigins,
-    /// Whether `GET /demo/publish/{topic}` answers. Default: with demo auth.
+    /// Whether `GET /demo/publish/{topic}` and `POST /demo/faults` answer. Default: with demo auth.
     pub demo_endpoints: bool,
     /// The largest message a client may send, in bytes. Default 64 KiB.
     pub max_message_bytes: usize,

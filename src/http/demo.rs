@@ -44,7 +44,7 @@ pub(super) struct DemoPublished {
     responses(
         (status = 200, description = "Published.", body = DemoPublished),
         (status = 400, description = "The topic is not allowed.", body = ErrorBody),
-        (status = 403, description = "A page of another site asked.", body = ErrorBody),
+        (status = 403, description = "A page of another site asked, or the topic is a user's own.", body = ErrorBody),
         (status = 404, description = "The demo endpoints are off.", body = ErrorBody),
         (status = 413, description = "The message is too large.", body = ErrorBody),
         (status = 503, description = "The backbone is away.", body = ErrorBody)))]
@@ -61,18 +61,7 @@ pub(super) async fn publish(
         let status = StatusCode::METHOD_NOT_ALLOWED;
         return Err(ApiError::with_status(status, ErrorCode::BadRequest, text));
     }
-    let rules = state.rules();
-    if !rules.demo_endpoints {
-        let text =
-            "the demo endpoints are off; start with --demo-endpoints true or use POST /api/publish";
-        return Err(ApiError::with_status(
-            StatusCode::NOT_FOUND,
-            ErrorCode::BadRequest,
-            text,
-        ));
-    }
-    origin::refuse_cross_site(&headers)?;
-    origin::check(&headers, &rules.allowed_origins)?;
+    admit(&state, &headers)?;
     let topic = topic_of(topic)?;
     let payload = object(&fields)?;
     if payload.len() > state.max_message_bytes {
@@ -80,7 +69,7 @@ pub(super) async fn publish(
         return Err(Refusal::new(ErrorCode::LimitExceeded, text).into());
     }
     let message_id = uuid::Uuid::new_v4().to_string();
-    let principal = Principal::unlimited(USER);
+    let principal = Principal::demo(USER);
     let publication = Publication {
         user: USER,
         topic: topic.as_str(),
@@ -105,6 +94,25 @@ pub(super) async fn publish(
         .headers_mut()
         .insert(header::CACHE_CONTROL, no_store);
     Ok(response)
+}
+
+/// Whether a demo endpoint may answer this request.
+///
+/// # Errors
+/// 404 where they are off, 403 for a page of another site.
+pub(super) fn admit(state: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
+    let rules = state.rules();
+    if !rules.demo_endpoints {
+        let text = "the demo endpoints are off; start with --demo-endpoints true, or publish with POST /api/publish";
+        return Err(ApiError::with_status(
+            StatusCode::NOT_FOUND,
+            ErrorCode::BadRequest,
+            text,
+        ));
+    }
+    origin::refuse_cross_site(headers)?;
+    origin::check(headers, &rules.allowed_origins)?;
+    Ok(())
 }
 
 /// The fields as a JSON object of strings, in their order; of fields with one name the last counts.

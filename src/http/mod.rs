@@ -9,6 +9,7 @@ mod bearer;
 mod demo;
 mod disconnect;
 mod error;
+mod faults;
 mod health;
 mod metrics;
 mod operate;
@@ -60,7 +61,7 @@ pub struct AppState {
 pub struct Rules {
     /// Pages that may connect and call.
     pub allowed_origins: AllowedOrigins,
-    /// Whether `GET /demo/publish/{topic}` answers.
+    /// Whether `GET /demo/publish/{topic}` and `POST /demo/faults` answer.
     pub demo_endpoints: bool,
 }
 
@@ -100,7 +101,8 @@ pub struct Routers {
 pub fn routers(state: &AppState, admin_door: bool) -> Routers {
     let everybody = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
-        .routes(routes!(demo::publish));
+        .routes(routes!(demo::publish))
+        .routes(routes!(faults::inflict));
     let operators = OpenApiRouter::new()
         .routes(routes!(metrics::metrics))
         .routes(routes!(api::publish))

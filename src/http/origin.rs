@@ -62,7 +62,7 @@ pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Refusal> {
     {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => {
-            let text = "another site's page may not publish here; open the URL yourself";
+            let text = "another site's page may not do this; open the gateway's own";
             Err(Refusal::new(ErrorCode::AclDenied, text))
         }
     }

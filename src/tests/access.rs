@@ -4,9 +4,9 @@
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::harness::Request;
 use crate::harness::socket::{Socket, publish};
 use crate::harness::tokens::{allowed, history, jwt_gateway, now, refused, token};
+use crate::harness::{Request, TestGateway};
 
 async fn refresh(socket: &mut Socket, token: &str) {
     socket
@@ -47,6 +47,34 @@ async fn setup_and_subscribe_give_only_what_may_be_read() {
     root.publish("prices.eur", "2", json!(2)).await;
     assert_eq!(socket.expect("message").await["topic"], "prices.eur");
     socket.expect_quiet().await;
+}
+
+#[tokio::test]
+async fn with_demo_auth_private_topics_are_their_user_s_alone() {
+    let gateway = TestGateway::start().await;
+    let mut ann = gateway.user("ann", &["private.ann", "private.ann.x"]).await;
+    let mut ben = gateway.socket("/ws/sub/private.ann").await;
+    ben.send(json!({"type": "setup", "token": "ben", "topics": ["private", "private.ben"]}))
+        .await;
+    let error = ben.expect_error("ACL_DENIED").await;
+    assert_eq!(error["topic"], "private.ann");
+    assert_eq!(ben.expect("subscribed").await["topic"], "private");
+    assert_eq!(ben.expect("subscribed").await["topic"], "private.ben");
+    ben.expect("ready").await;
+    ben.send(publish("private.ann", "1", json!(1))).await;
+    assert_eq!(ben.expect_error("ACL_DENIED").await["messageId"], "1");
+    for path in [
+        "/api/topics/private.ann/history",
+        "/demo/publish/private.ann?a=1",
+    ] {
+        let answer = Request::get(path).bearer("ben").send(gateway.addr).await;
+        answer.expect_error(403, "ACL_DENIED");
+    }
+    let topic = r#"{"topic":"private.ann","payload":1}"#;
+    let answer = Request::publish("ben", topic).send(gateway.addr).await;
+    answer.expect_error(403, "ACL_DENIED");
+    ann.publish("private.ann", "1", json!(2)).await;
+    ben.expect_quiet().await;
 }
 
 #[tokio::test]

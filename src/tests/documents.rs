@@ -201,6 +201,13 @@ async fn every_answer_over_http_is_as_openapi_says() {
     let disconnect = |body: &str| Request::new("POST", "/api/disconnect").body(body);
     let unsubscribe = |body: &str| Request::new("POST", "/api/unsubscribe").body(body);
     let _ann = gateway.user("ann", &["t"]).await;
+    let mut ben = gateway.socket("/ws").await;
+    let ready = ben.setup("ben", &[]).await;
+    let session = ready["sessionId"].as_str().unwrap().to_owned();
+    let cut = |session: &str| {
+        let body = json!({"sessionId": session, "fault": "cut"});
+        Request::new("POST", "/demo/faults").body(body.to_string())
+    };
     // Prometheus text, which has tests of its own.
     let mut seen = BTreeSet::from(["/metrics".to_owned()]);
     for (path, method, request, status) in [
@@ -230,6 +237,20 @@ async fn every_answer_over_http_is_as_openapi_says() {
             "get",
             Request::get(&format!("/demo/publish/t?a={}", "x".repeat(1000))),
             413,
+        ),
+        ("/demo/faults", "post", cut(&session), 200),
+        ("/demo/faults", "post", cut(""), 404),
+        (
+            "/demo/faults",
+            "post",
+            cut("").header("Origin", "null"),
+            403,
+        ),
+        (
+            "/demo/faults",
+            "post",
+            Request::new("POST", "/demo/faults"),
+            400,
         ),
         ("/api/publish", "post", publish(one), 200),
         (

@@ -23,6 +23,7 @@ mod cluster_faults;
 mod deploy;
 mod documents;
 mod durability;
+mod faults;
 mod frames;
 mod garbage;
 mod http_api;

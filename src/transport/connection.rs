@@ -317,6 +317,16 @@ impl Connection {
             self.end_cause = why;
         }
         self.out_to_backlog();
+        self.take_again();
+    }
+
+    /// A socket that was made to take nothing takes what its peer does again.
+    pub(super) fn take_again(&mut self) {
+        if self.socket.is_stalled() {
+            self.socket.stall(false);
+            // The poller did not see it stall, and will not say that it goes on.
+            self.readiness.writable = true;
+        }
     }
 
     pub(super) fn written_all(&mut self) {

@@ -194,6 +194,9 @@ async fn run(
                     });
                 }
                 Some(Command::Ask(question)) => { spawn_local(shard.clone().answer(question)); }
+                Some(Command::Inflict(key, id, fault, reply)) => {
+                    let _ = reply.send(shard.inflict(key, id, fault));
+                }
                 Some(Command::Limit(limits)) => shard.limits.set(limits),
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }

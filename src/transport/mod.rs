@@ -14,6 +14,7 @@
 //! * `subscribe`, `sessions`: topics and sessions of a connection.
 //! * `turn`, `flush`: what came is handed out, and each socket written once.
 //! * `operate`: what operators ask of the connections.
+//! * `faults`: bad networks, for trying things out.
 //! * `window`: what a qos 1 subscriber has not acknowledged. Pure.
 //! * `connection`: one socket, its session and what waits for it.
 //! * `aside`: what few connections have.
@@ -28,6 +29,7 @@ mod connection;
 mod deadlines;
 mod driver;
 mod entrance;
+mod faults;
 mod flush;
 mod guests;
 mod identity;
@@ -62,6 +64,7 @@ use crate::hub::Key;
 use crate::protocol::Topic;
 use crate::session;
 
+pub use faults::{Fault, inflict};
 pub use operate::{Found, Seen};
 
 /// What a connection may do and how long it may be silent.
@@ -100,6 +103,8 @@ pub(crate) enum Command {
     Limit(Limits),
     /// An operator asks.
     Ask(operate::Question),
+    /// Treat this connection, if it still holds the session, as a bad network would.
+    Inflict(Key, SessionId, Fault, oneshot::Sender<bool>),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
     /// Hand this connection's session over to a newer socket of that user.

@@ -15,7 +15,13 @@ use rustls::ServerConnection;
 use socket2::SockRef;
 
 /// A socket of either kind; it never blocks.
-pub(super) enum Socket {
+pub(super) struct Socket {
+    kind: Kind,
+    /// Whether it takes nothing, as a socket whose peer does not read.
+    stalled: bool,
+}
+
+enum Kind {
     /// Bytes go out as they are.
     Plain(TcpStream),
     /// Bytes go out encrypted; the handshake is over.
@@ -34,19 +40,34 @@ pub(super) struct Taken {
 impl Socket {
     /// A TCP socket that does not block.
     pub(super) fn plain(tcp: std::net::TcpStream) -> Self {
-        Self::Plain(TcpStream::from_std(tcp))
+        Self::of(Kind::Plain(TcpStream::from_std(tcp)))
     }
 
     /// A TCP socket that does not block, and its TLS.
     pub(super) fn tls(tcp: std::net::TcpStream, tls: ServerConnection) -> Self {
-        Self::Tls(Box::new((TcpStream::from_std(tcp), tls)))
+        Self::of(Kind::Tls(Box::new((TcpStream::from_std(tcp), tls))))
+    }
+
+    fn of(kind: Kind) -> Self {
+        let stalled = false;
+        Self { kind, stalled }
     }
 
     fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => &tls.0,
+        match &self.kind {
+            Kind::Plain(tcp) => tcp,
+            Kind::Tls(tls) => &tls.0,
         }
+    }
+
+    /// From now on it takes nothing that is written, or again as much as the peer does.
+    pub(super) fn stall(&mut self, stalled: bool) {
+        self.stalled = stalled;
+    }
+
+    /// Whether it takes nothing.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled
     }
 
     /// The peer's address, if it is still there.
@@ -57,9 +78,9 @@ impl Socket {
     /// Has the poller tell when there is something to read or room to write; once for each change.
     pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        match self {
-            Self::Plain(tcp) => tcp.register(registry, token, interest),
-            Self::Tls(tls) => tls.0.register(registry, token, interest),
+        match &mut self.kind {
+            Kind::Plain(tcp) => tcp.register(registry, token, interest),
+            Kind::Tls(tls) => tls.0.register(registry, token, interest),
         }
     }
 
@@ -68,13 +89,13 @@ impl Socket {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when nothing is there; any other when the socket is broken.
     pub(super) fn try_read(&mut self, into: &mut [u8]) -> io::Result<Taken> {
-        match self {
-            Self::Plain(tcp) => {
+        match &mut self.kind {
+            Kind::Plain(tcp) => {
                 let bytes = tcp.read(into)?;
                 let drained = bytes < into.len();
                 Ok(Taken { bytes, drained })
             }
-            Self::Tls(tls) => {
+            Kind::Tls(tls) => {
                 let bytes = read_encrypted(&tls.0, &mut tls.1, into)?;
                 let drained = false;
                 Ok(Taken { bytes, drained })
@@ -87,24 +108,27 @@ impl Socket {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when nothing moved; any other when the socket is broken.
     pub(super) fn try_write(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<usize> {
-        match (self, &*pieces) {
-            (Self::Plain(tcp), [one]) => tcp.write(one),
-            (Self::Plain(tcp), many) => tcp.write_vectored(many),
-            (Self::Tls(tls), _) => write_encrypted(&tls.0, &mut tls.1, pieces),
+        if self.stalled {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        match (&mut self.kind, &*pieces) {
+            (Kind::Plain(tcp), [one]) => tcp.write(one),
+            (Kind::Plain(tcp), many) => tcp.write_vectored(many),
+            (Kind::Tls(tls), _) => write_encrypted(&tls.0, &mut tls.1, pieces),
         }
     }
 
     /// Whether bytes that were accepted wait for the socket to take more.
     pub(super) fn is_pending(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(tls) => tls.1.wants_write(),
+        match &self.kind {
+            Kind::Plain(_) => false,
+            Kind::Tls(tls) => tls.1.wants_write(),
         }
     }
 
     /// Tells the peer that nothing more follows. False when something still waits: then again later.
     pub(super) fn finish(&mut self) -> bool {
-        if let Self::Tls(tls) = self {
+        if let Kind::Tls(tls) = &mut self.kind {
             // Said once, however often it is asked for.
             tls.1.send_close_notify();
             // A socket that is broken has nothing to wait for.

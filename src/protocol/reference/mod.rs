@@ -133,6 +133,11 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     },
     EndpointDoc {
         method: "POST",
+        path: "/demo/faults",
+        summary: "Treats the socket of a session as a bad network would, for trying things out.",
+    },
+    EndpointDoc {
+        method: "POST",
         path: "/api/publish",
         summary: "Publishes one message or up to 1000, with a Bearer token.",
     },
@@ -229,7 +234,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "auth",
         "demo",
-        "demo: any non-empty token is that user. jwt: signed tokens say who it is and which topics.",
+        "demo: any non-empty token is that user, and private.{user} is theirs alone. jwt: signed tokens say who it is and which topics.",
     ),
     setting(
         "jwt-secret",
@@ -275,7 +280,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "demo-endpoints",
         "on with demo auth",
-        "Whether GET /demo/publish/{topic} answers.",
+        "Whether GET /demo/publish/{topic} and POST /demo/faults answer.",
     ),
     setting(
         "max-message-bytes",
