@@ -10,6 +10,7 @@
 
 export CARGO_LEPTOS := 0.3.10
 export BINARYEN := 132.0.0
+export SCHEMATHESIS := $(shell sed -n 's/^schemathesis==//p' .ci/schemathesis.txt)
 # The program must have the version of the library.
 export WASM_BINDGEN := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 
@@ -50,6 +51,8 @@ test:
 	@cd clients/js && ../../.ci/step client-js npm run check
 	@.ci/step nats-server .ci/tools nats-server
 	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
+	@.ci/step schemathesis .ci/tools schemathesis
+	@.ci/step openapi .ci/schemathesis
 	@.ci/step bench-smoke cargo test --locked --features ssr --bench gateway -- --smoke --gateway target/debug/micro-socket
 	@$(MAKE) --no-print-directory build
 	@.ci/step page-weight .ci/page-weight

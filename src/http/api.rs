@@ -21,6 +21,7 @@ use super::AppState;
 use super::bearer::Bearer;
 use super::demo::topic_of;
 use super::error::{ApiError, ErrorBody};
+use super::names::{MessageName, TopicName};
 
 /// Messages of one request.
 const MAX_BATCH: usize = 1000;
@@ -30,6 +31,8 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 const DEFAULT_PAGE: usize = 100;
 /// The most messages of one page of history.
 const MAX_PAGE: usize = 1000;
+/// The largest seqNo: the largest whole number that every JSON reader keeps exact.
+const MAX_SEQ_NO: SeqNo = (1 << 53) - 1;
 
 /// The most bytes that `POST /api/publish` reads.
 pub(super) fn max_body_bytes(max_message_bytes: usize) -> usize {
@@ -43,7 +46,7 @@ pub(super) fn max_body_bytes(max_message_bytes: usize) -> usize {
 struct Item<'a> {
     /// Where to.
     #[serde(borrow)]
-    #[schema(example = "prices")]
+    #[schema(value_type = TopicName, example = "prices")]
     topic: Cow<'a, str>,
     /// Any JSON value, at most 128 levels deep; it reaches subscribers byte for byte.
     #[serde(borrow)]
@@ -52,7 +55,7 @@ struct Item<'a> {
     /// Your own name for the message, so that sending it again has no second effect. Made for you
     /// when you leave it out.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(value_type = Option<MessageName>)]
     message_id: Option<String>,
     /// A signature that travels with the message unchanged.
     #[serde(default)]
@@ -240,6 +243,7 @@ fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begu
 pub(super) struct Page {
     /// Only messages after this seqNo; 0 for all.
     #[serde(default)]
+    #[param(value_type = u64, maximum = 9007199254740991_u64)]
     after: SeqNo,
     /// At most this many messages: 100 when not given, at most 1000.
     #[param(minimum = 1, maximum = 1000)]
@@ -263,7 +267,7 @@ struct TopicHistory<'a> {
 
 /// A topic's head and its kept messages
 #[utoipa::path(get, path = "/api/topics/{topic}/history", tag = "read", security(("bearer" = [])),
-    params(("topic" = String, Path, description = "The topic, percent-encoded.", example = "prices"), Page),
+    params(("topic" = TopicName, Path, description = "The topic, percent-encoded.", example = "prices"), Page),
     responses(
         (status = 200, description = "The messages.", body = TopicHistory),
         (status = 400, description = "Not well formed, or a bad topic.", body = ErrorBody),
@@ -279,6 +283,9 @@ pub(super) async fn history(
     let topic = topic_of(topic)?;
     let bad = |text: &str| Refusal::new(ErrorCode::BadRequest, text.to_owned());
     let Query(page) = page.map_err(|_| bad("after and limit must be whole numbers from 0"))?;
+    if page.after > MAX_SEQ_NO {
+        return Err(bad("after must be below 2^53, as every seqNo is").into());
+    }
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(bad("limit must be 1 to 1000").into());

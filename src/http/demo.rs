@@ -13,6 +13,7 @@ use crate::backbone::Publication;
 use crate::protocol::{ErrorCode, Refusal, SeqNo, Topic};
 
 use super::error::{ApiError, ErrorBody};
+use super::names::TopicName;
 use super::{AppState, origin};
 
 /// The user of messages that are published this way.
@@ -38,7 +39,7 @@ pub(super) struct DemoPublished {
 /// demo-endpoints; a page of another site cannot cause it.
 #[utoipa::path(get, path = "/demo/publish/{topic}", tag = "publish",
     params(
-        ("topic" = String, Path, description = "The topic, percent-encoded.", example = "prices"),
+        ("topic" = TopicName, Path, description = "The topic, percent-encoded.", example = "prices"),
         ("fields" = std::collections::BTreeMap<String, String>, Query, description = "Any names and values.", style = Form, explode,
             example = json!({"bid": "100", "ask": "101"}))),
     responses(

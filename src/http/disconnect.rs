@@ -1,17 +1,21 @@
 //! Disconnecting users and tokens, for operators.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::protocol::{ErrorCode, Refusal};
 
 use super::AppState;
 use super::bearer::Operator;
 use super::error::{ApiError, ErrorBody};
+use super::names::{UserName, one_of};
 use super::operate::MAX_NAME_BYTES;
 
 /// Whom to disconnect.
@@ -20,15 +24,35 @@ use super::operate::MAX_NAME_BYTES;
 #[schema(as = DisconnectRequest)]
 pub(super) struct Request {
     /// Every socket of this user.
-    #[schema(nullable = false, example = "ann")]
+    #[schema(value_type = Option<UserName>, example = "ann")]
     user: Option<String>,
     /// Every socket that was opened with the token of this id (claim jti).
-    #[schema(nullable = false)]
+    #[schema(value_type = Option<UserName>)]
     jti: Option<String>,
     /// Whether the user's tokens issued until now, and the token of this id, are refused from now
     /// on: true when not given. Does nothing with demo auth, where a token is only a name.
     #[serde(default = "yes")]
     revoke: bool,
+}
+
+/// The request as the document describes it.
+struct Described;
+
+impl PartialSchema for Described {
+    fn schema() -> RefOr<Schema> {
+        one_of(&Request::name(), &["user", "jti"])
+    }
+}
+
+impl ToSchema for Described {
+    fn name() -> Cow<'static, str> {
+        "Disconnect".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Request::name().into(), Request::schema()));
+        Request::schemas(schemas);
+    }
 }
 
 const fn yes() -> bool {
@@ -47,7 +71,7 @@ pub(super) struct Disconnected {
 /// Give user, jti, or both: every socket that either of them names is closed with 4003. The token
 /// must have the claim `admin: true`; with demo auth any token may, while the demo endpoints are on.
 #[utoipa::path(post, path = "/api/disconnect", tag = "operate", security(("bearer" = [])),
-    request_body(content = Request),
+    request_body(content = Described),
     responses(
         (status = 200, description = "Done.", body = Disconnected),
         (status = 400, description = "Not well formed.", body = ErrorBody),

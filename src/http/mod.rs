@@ -12,6 +12,7 @@ mod error;
 mod faults;
 mod health;
 mod metrics;
+mod names;
 mod operate;
 mod origin;
 mod pages;

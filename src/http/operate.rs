@@ -13,6 +13,7 @@ use crate::transport::Seen;
 use super::AppState;
 use super::bearer::Operator;
 use super::error::{ApiError, ErrorBody};
+use super::names::{TopicName, UserName};
 
 /// The longest user and token id, in bytes: no longer one is ever accepted.
 pub(super) const MAX_NAME_BYTES: usize = 255;
@@ -166,7 +167,7 @@ impl ConnectionInfo {
 /// The token must have the claim `admin: true`; with demo auth any token may, while the demo
 /// endpoints are on.
 #[utoipa::path(get, path = "/api/users/{user}/connections", tag = "operate", security(("bearer" = [])),
-    params(("user" = String, Path, description = "The user, percent-encoded.", example = "ann")),
+    params(("user" = UserName, Path, description = "The user, percent-encoded.", example = "ann")),
     responses(
         (status = 200, description = "The connections; none when nobody has that name.", body = Connections),
         (status = 400, description = "Not well formed.", body = ErrorBody),
@@ -212,10 +213,10 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
 #[schema(as = UnsubscribeRequest)]
 pub(super) struct Request {
     /// From all connections of this user.
-    #[schema(example = "ann")]
+    #[schema(value_type = UserName, example = "ann")]
     user: String,
     /// This topic.
-    #[schema(example = "prices")]
+    #[schema(value_type = TopicName, example = "prices")]
     topic: String,
 }
 

@@ -129,6 +129,7 @@ async fn what_is_not_well_formed() {
     for path in [
         "?after=-1",
         "?after=x",
+        "?after=9007199254740992",
         "?limit=0",
         "?limit=1001",
         "?limit=x",
