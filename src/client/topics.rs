@@ -93,6 +93,14 @@ impl Topics {
         })
     }
 
+    /// `resume` goes out with [`Topics::positions`].
+    pub(super) fn resume(&mut self) {
+        for state in self.known.values_mut() {
+            let wanted = !matches!(state.phase, Phase::Leaving);
+            state.resumes = wanted && state.position.is_some();
+        }
+    }
+
     /// The program took a message from its stream; whether its ack is due at once.
     pub(super) fn taken(&mut self, topic: &str, receipt: &Receipt) -> Due {
         match self.known.get_mut(topic) {
@@ -115,6 +123,7 @@ impl Topics {
         for state in self.known.values_mut() {
             state.receipts = Receipts::default();
             state.generation = 0;
+            state.resumes = false;
             if !matches!(state.phase, Phase::Leaving) {
                 state.phase = Phase::Off;
             }
@@ -150,6 +159,8 @@ impl Topics {
 pub(super) struct Topic {
     position: Option<Reached>,
     phase: Phase,
+    /// `resume` named the own position on this connection.
+    resumes: bool,
     qos: Qos,
     /// The gateway has to be told another qos than it may know.
     qos_changed: bool,
@@ -280,8 +291,9 @@ impl Topic {
         let recovered = frame.recovered;
         match std::mem::take(&mut self.phase) {
             Phase::Leaving => self.phase = Phase::Leaving,
-            // A session goes on with it, from the position that `resume` named.
-            Phase::Off if self.position.is_some() && recovered.is_some() => {
+            // A session goes on with it, from the position that `resume` named. Where it named none the
+            // session's own position counts, which need not be ours.
+            Phase::Off if self.resumes && recovered.is_some() => {
                 self.phase = Phase::asked_from_position(Held::default());
                 self.subscribed(frame, out);
             }

@@ -27,6 +27,7 @@ impl<T> Machine<T> {
         match self.resume_text() {
             Some(text) => {
                 self.resuming = true;
+                self.topics.resume();
                 self.send_text(text);
             }
             None => self.set_up(),

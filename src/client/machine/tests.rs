@@ -715,6 +715,36 @@ fn what_changed_while_offline_is_made_up_for_after_ready() {
 }
 
 #[test]
+fn a_topic_left_and_wanted_again_before_ready_goes_on_from_its_own_position() {
+    let mut rig = Rig::ready_with(&["a", "kept"]);
+    rig.closed(1006);
+    rig.input(Input::Command(Command::Unsubscribe("a".to_owned())));
+    rig.tick_at_deadline();
+    let resume = rig.input(Input::Opened).remove(1);
+    assert!(
+        resume.contains(r#""lastSeqPerTopic":{"kept":5}"#),
+        "{resume}"
+    );
+    rig.input(Input::Command(Command::Subscribe("a".to_owned(), None)));
+    rig.recovered("kept", 5, true, 0);
+    // The session had sent more of it than has come: that is not where the program stands.
+    assert_eq!(rig.recovered("a", 8, true, 1), [""; 0]);
+    assert_eq!(rig.message("a", 8), [""; 0]);
+    assert_eq!(
+        rig.resumed(),
+        [
+            "ready",
+            r#"> {"type":"subscribe","topic":"a","lastSeq":5,"epoch":"e1"}"#
+        ]
+    );
+    assert_eq!(rig.recovered("a", 8, true, 3), ["subscribed a 8 true"]);
+    for seq in [6, 7] {
+        assert_eq!(rig.message("a", seq).first(), Some(&format!("a#{seq}")));
+    }
+    assert_eq!(rig.message("a", 9), ["a#9"]);
+}
+
+#[test]
 fn an_answer_that_a_cut_swallowed_is_found_again() {
     let mut rig = Rig::ready_with(&[]);
     rig.input(Input::Command(Command::Subscribe("a".to_owned(), None)));
