@@ -48,7 +48,7 @@ struct Item<'a> {
     #[serde(borrow)]
     #[schema(value_type = TopicName, example = "prices")]
     topic: Cow<'a, str>,
-    /// Any JSON value, at most 128 levels deep; it reaches subscribers byte for byte.
+    /// Any JSON value, at most 120 levels deep; it reaches subscribers byte for byte.
     #[serde(borrow)]
     #[schema(value_type = AnyJson, example = json!({"bid": 100, "ask": 101}))]
     payload: &'a RawValue,

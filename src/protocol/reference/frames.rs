@@ -72,7 +72,7 @@ pub const FRAMES: &[FrameDoc] = &[
             required(
                 "payload",
                 "any JSON",
-                "Reaches every subscriber byte for byte as data. At most 128 levels of arrays and objects.",
+                "Reaches every subscriber byte for byte as data. At most 120 levels of arrays and objects.",
             ),
             optional(
                 "sig",
