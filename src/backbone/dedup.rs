@@ -45,7 +45,7 @@ impl Fingerprint {
     }
 
     /// The share of the users that the user belongs to.
-    const fn share(self) -> usize {
+    pub(super) const fn share(self) -> usize {
         self.keyed as usize % SHARES
     }
 }

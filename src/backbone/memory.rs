@@ -91,7 +91,7 @@ impl Backbone for Memory {
             return Answer::Ready(Ok(self.duplicate(first, topic)));
         }
         let mut logs = self.logs_of(topic).lock();
-        let (name, record) = logs.append(now.mono_ms(), topic, |seq_no, previous| {
+        let (name, record) = logs.append(now.mono_ms(), id.share(), topic, |seq_no, previous| {
             Record::new(&publication, seq_no, previous, now.unix_ms)
         });
         // Under the topic's lock, so that the hub sees the order of the numbers (I3).

@@ -182,8 +182,8 @@ impl Disk {
                 at: at as u32,
                 length: length as u32,
             };
-            let topic = index.insert(clock_ms, publication.topic, place);
             let id = fingerprints.of(publication.user, publication.message_id);
+            let topic = index.insert(clock_ms, id.share(), publication.topic, place);
             window.remember(clock_ms, id, topic, stored.seq_no);
             true
         })?;

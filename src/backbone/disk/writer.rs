@@ -195,7 +195,7 @@ impl Writer {
             length: append.record.len() as u32,
         };
         let mut index = self.shared.index.lock();
-        let topic = index.insert(now_ms, fresh.topic.as_str(), place);
+        let topic = index.insert(now_ms, append.id.share(), fresh.topic.as_str(), place);
         // Under the lock, so that a replay answers for exactly what came before (I3).
         self.shared
             .events
