@@ -17,7 +17,7 @@ use crate::protocol::{CloseCode, ErrorCode};
 pub use causes::{EndCause, Refused};
 use histogram::bucket;
 pub use histogram::{Distribution, Histogram};
-pub use shared::SharedMetrics;
+pub use shared::{Pending, SharedMetrics};
 
 /// Adds to a counter that nobody else writes: cheaper than a read-modify-write.
 fn add(counter: &AtomicU64, by: u64) {

@@ -1,10 +1,20 @@
 //! What is counted from any thread: rarer than deliveries, so that the counters may be shared.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::{AckStatus, ErrorCode};
 
 use super::{Counters, Distribution, Histogram, Refused};
+
+/// Sockets that have not been set up yet.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// How many there are.
+    pub now: AtomicU64,
+    /// How many there may be; 0 is no limit.
+    pub limit: AtomicU64,
+}
 
 /// What the gateway counts outside its shards.
 #[derive(Debug, Default)]
@@ -16,6 +26,7 @@ pub struct SharedMetrics {
     resumed: AtomicU64,
     not_resumed: AtomicU64,
     refused: Counters<{ Refused::ALL.len() }>,
+    pending: Arc<Pending>,
     /// From the question to the backbone to its answer, in nanoseconds, where that had to wait for a
     /// disk or a network.
     publish_latency: Histogram,
@@ -55,6 +66,18 @@ impl SharedMetrics {
     /// Somebody was not let in.
     pub fn refused(&self, why: Refused) {
         one(&self.refused.0[why as usize]);
+    }
+
+    /// Sockets that have not been set up yet: counted by those who let them in.
+    #[must_use]
+    pub const fn pending(&self) -> &Arc<Pending> {
+        &self.pending
+    }
+
+    /// How many sockets have not been set up yet, and how many may be; 0 is no limit.
+    #[must_use]
+    pub fn pending_of(&self) -> (u64, u64) {
+        (load(&self.pending.now), load(&self.pending.limit))
     }
 
     /// Messages published, and publishes that were duplicates.

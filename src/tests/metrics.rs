@@ -204,6 +204,30 @@ async fn labels_are_few_whatever_clients_say() {
     );
 }
 
+#[tokio::test]
+async fn sockets_are_pending_until_they_are_set_up() {
+    let gateway = TestGateway::with(&[("max-pending", "50")]).await;
+    let becomes = async |value: f64| {
+        let what = format!("{value} pending");
+        soon(&what, async {
+            while scrape(&gateway).await.get("pending") != value {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    };
+    assert_eq!(scrape(&gateway).await.get("pending_limit"), 50.0);
+    let silent = tokio::net::TcpStream::connect(gateway.addr).await.unwrap();
+    let mut waits = gateway.socket("/ws").await;
+    let _ann = gateway.user("ann", &[]).await;
+    // Who asks for the metrics is one of them.
+    becomes(3.0).await;
+    waits.setup("bob", &[]).await;
+    becomes(2.0).await;
+    drop(silent);
+    becomes(1.0).await;
+}
+
 /// Waits until a sample has reached a value, and returns the scrape that says so.
 async fn reaches(gateway: &TestGateway, name: &str, value: f64) -> Scrape {
     soon(name, async {

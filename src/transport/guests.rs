@@ -7,20 +7,19 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::metrics::Refused;
+use crate::metrics::{Pending, Refused};
 
 /// Guests of one address beyond its limit that are told so; further ones are dropped without a word.
 const TOLD: usize = 16;
 
 /// The limits, and who counts against them. 0 is no limit.
 pub(super) struct Guests {
-    max_pending: usize,
+    pending: Arc<Pending>,
     per_address: usize,
-    pending: AtomicUsize,
     addresses: Mutex<HashMap<u64, usize>>,
 }
 
@@ -33,11 +32,10 @@ pub struct Guest {
 }
 
 impl Guests {
-    pub(super) fn new(max_pending: usize, per_address: usize) -> Arc<Self> {
+    pub(super) fn new(pending: Arc<Pending>, per_address: usize) -> Arc<Self> {
         Arc::new(Self {
-            max_pending,
+            pending,
             per_address,
-            pending: AtomicUsize::new(0),
             addresses: Mutex::default(),
         })
     }
@@ -58,7 +56,7 @@ impl Guests {
             *count += 1;
             too_many = *count > self.per_address;
         }
-        let before = self.pending.fetch_add(1, Ordering::Relaxed);
+        let before = self.pending.now.fetch_add(1, Ordering::Relaxed);
         // Dropped, it gives back what it took.
         let guest = Guest {
             guests: self.clone(),
@@ -66,7 +64,8 @@ impl Guests {
             pending: AtomicBool::new(true),
             too_many,
         };
-        if self.max_pending > 0 && before >= self.max_pending {
+        let limit = self.pending.limit.load(Ordering::Relaxed);
+        if limit > 0 && before >= limit {
             return Err(Refused::Pending);
         }
         Ok(Arc::new(guest))
@@ -82,7 +81,7 @@ impl Guest {
     /// It is set up: no guest any more. Whether its address still counts it.
     pub(super) fn is_set_up(&self) -> bool {
         if self.pending.swap(false, Ordering::Relaxed) {
-            self.guests.pending.fetch_sub(1, Ordering::Relaxed);
+            self.guests.pending.now.fetch_sub(1, Ordering::Relaxed);
         }
         self.guests.per_address > 0
     }
@@ -121,9 +120,15 @@ mod tests {
         address.parse().unwrap()
     }
 
+    fn guests(limit: u64, per_address: usize) -> Arc<Guests> {
+        let pending = Pending::default();
+        pending.limit.store(limit, Ordering::Relaxed);
+        Guests::new(Arc::new(pending), per_address)
+    }
+
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let guests = Guests::new(0, 2);
+        let guests = guests(0, 2);
         let mut inside: Vec<_> = (0..2 + TOLD)
             .map(|_| guests.enter(from("10.0.0.1")).unwrap())
             .collect();
@@ -157,7 +162,7 @@ mod tests {
 
     #[test]
     fn only_those_who_are_not_set_up_are_pending() {
-        let guests = Guests::new(2, 0);
+        let guests = guests(2, 0);
         let here = from("10.0.0.1");
         let first = guests.enter(here).unwrap();
         let second = guests.enter(here).unwrap();
@@ -165,8 +170,8 @@ mod tests {
         assert!(!first.is_set_up());
         let third = guests.enter(here).unwrap();
         drop((first, second));
-        assert_eq!(guests.pending.load(Ordering::Relaxed), 1);
+        assert_eq!(guests.pending.now.load(Ordering::Relaxed), 1);
         drop(third);
-        assert_eq!(guests.pending.load(Ordering::Relaxed), 0);
+        assert_eq!(guests.pending.now.load(Ordering::Relaxed), 0);
     }
 }

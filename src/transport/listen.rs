@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -114,7 +115,10 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
         .unzip();
     let peers: Arc<[ShardHandle]> = peers.into();
     let limits = &start.limits;
-    let guests = Guests::new(limits.max_pending, limits.max_connections_per_address);
+    let pending = start.gateway.shared_metrics().pending().clone();
+    let most = limits.max_pending as u64;
+    pending.limit.store(most, Ordering::Relaxed);
+    let guests = Guests::new(pending, limits.max_connections_per_address);
     (0..)
         .zip(inputs)
         .map(|(id, commands)| {

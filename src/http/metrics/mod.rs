@@ -47,6 +47,17 @@ fn sockets(out: &mut Exposition, gateway: &Gateway, totals: &Totals) {
         "How many WebSockets may be open; 0 is no limit.",
         gateway.max_connections(),
     );
+    let (pending, most) = gateway.shared_metrics().pending_of();
+    out.gauge(
+        "micro_socket_pending",
+        "Sockets that have not been set up yet, those that ask over HTTP among them.",
+        pending,
+    );
+    out.gauge(
+        "micro_socket_pending_limit",
+        "How many sockets may be open that have not been set up yet; 0 is no limit.",
+        most,
+    );
     out.counter(
         "micro_socket_connections_total",
         "WebSockets opened.",
