@@ -92,6 +92,35 @@ async fn nats_away_and_back() {
 }
 
 #[tokio::test]
+async fn a_position_that_cannot_be_looked_up_leaves_the_subscription_as_it_was() {
+    let mut nats = NatsServer::start().await;
+    let gateway = gateway(&nats.url(), &[]).await;
+    let mut bob = gateway.user("bob", &[]).await;
+    publish(&mut bob, "t", "0").await;
+    let mut ann = gateway.user("ann", &["t"]).await;
+    let mut guarded = gateway.user("eve", &[]).await;
+    let subscribe = json!({"type": "subscribe", "topic": "t", "qos": 1});
+    guarded.send(subscribe.clone()).await;
+    guarded.expect("subscribed").await;
+    nats.stop();
+    becomes_ready(&gateway, 503).await;
+    let mut with_position = subscribe;
+    with_position["lastSeq"] = json!(0);
+    with_position["qos"] = json!(1);
+    guarded.send(with_position.clone()).await;
+    // What it was sent and did not acknowledge is not known any more.
+    guarded.expect_close(4200).await;
+    with_position["qos"] = json!(0);
+    ann.send(with_position).await;
+    let refused = ann.expect_error("NOT_AVAILABLE").await;
+    assert_eq!(refused["topic"], "t");
+    nats.start_again().await;
+    becomes_ready(&gateway, 200).await;
+    publish(&mut bob, "t", "1").await;
+    assert_eq!(ids(&mut ann, 1).await, ["1"]);
+}
+
+#[tokio::test]
 async fn a_gateway_that_was_cut_off_from_nats_catches_up_in_order() {
     let nats = NatsServer::start().await;
     let a = gateway(&nats.url(), &[]).await;

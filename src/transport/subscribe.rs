@@ -36,6 +36,10 @@ struct Asking {
     local: LocalTopic,
     /// Whether it is to be taken back when the answer is a refusal.
     fresh: bool,
+    /// Where it stood before its live messages began to wait for the answer.
+    stood: Option<SeqNo>,
+    /// Whether they wait.
+    held: bool,
     position: Option<SeqNo>,
 }
 
@@ -68,7 +72,9 @@ impl Shard {
             (None, window) => window.is_some(),
         };
         let changed = guarded != state.get(key)?.window(local).is_some();
-        if how != Joined::Already || after.is_some() || changed {
+        let held = how != Joined::Already || after.is_some() || changed;
+        let stood = state.topics.handed(key.0, local);
+        if held {
             // What was live until now must not overtake the replay or come twice.
             state.topics.take_care(key.0, local, guarded);
             let window = guarded.then(|| Window::new(0));
@@ -78,6 +84,8 @@ impl Shard {
             topic: topic.clone(),
             local,
             fresh: how != Joined::Already,
+            stood: stood.filter(|_| !guarded && !changed),
+            held,
             position: after.map(|after| after.seq_no),
         };
         match asked {
@@ -134,6 +142,8 @@ impl Shard {
             Err(unavailable) => {
                 if asking.fresh {
                     self.unsubscribe(state, key, asking.topic.as_str());
+                } else if asking.held {
+                    self.goes_on_as_before(state, key, asking);
                 }
                 return Err(unavailable.into());
             }
@@ -157,6 +167,22 @@ impl Shard {
             epoch: replay.head.epoch,
         };
         Ok((attached, pending))
+    }
+
+    /// A subscription that there was goes on from where it stood; where that is not known, its
+    /// connection has to resume from what it has.
+    fn goes_on_as_before(&self, state: &mut State, key: Key, asking: &Asking) {
+        let now_ms = self.now_ms();
+        let Some(connection) = state.get(key) else {
+            return;
+        };
+        match asking.stood {
+            Some(stood) => {
+                let after = connection.release_held(asking.local, stood);
+                state.topics.settle(key.0, asking.local, after);
+            }
+            None => connection.close(now_ms, CloseCode::ContinuityLost),
+        }
     }
 
     pub(super) fn unsubscribe(&self, state: &mut State, key: Key, topic: &str) {
