@@ -39,6 +39,7 @@ pub struct Gateway {
     shared: SharedMetrics,
     shards: Vec<Arc<ShardMetrics>>,
     connections: AtomicU64,
+    admitted: AtomicU64,
     max_connections: AtomicU64,
     draining: AtomicBool,
     slo: Slo,
@@ -68,6 +69,7 @@ impl Gateway {
             shards: shards.collect(),
             hub,
             connections: AtomicU64::new(0),
+            admitted: AtomicU64::new(0),
             max_connections: AtomicU64::new(max_connections as u64),
             draining: AtomicBool::new(false),
             slo,
@@ -300,7 +302,10 @@ impl Gateway {
             let text = "the gateway is going away; connect to another one";
             return Err(Refusal::new(ErrorCode::NotAvailable, text));
         }
-        let permit = Permit(self.clone());
+        let permit = Permit {
+            gateway: self.clone(),
+            order: self.admitted.fetch_add(1, Ordering::Relaxed),
+        };
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
         let most = self.max_connections();
         if most > 0 && before >= most {
@@ -401,10 +406,22 @@ impl Gateway {
 }
 
 /// A connection's place under `max-connections`.
-pub struct Permit(Arc<Gateway>);
+pub struct Permit {
+    gateway: Arc<Gateway>,
+    order: u64,
+}
+
+impl Permit {
+    /// Connections that were admitted later have a higher one. It is given before the client hears of
+    /// being admitted, so a socket that a client opens because it gave up another has a higher one.
+    #[must_use]
+    pub const fn order(&self) -> u64 {
+        self.order
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.gateway.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

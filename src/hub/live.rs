@@ -19,7 +19,13 @@ pub struct Whereabouts {
     pub shard: ShardId,
     /// Its connection there.
     pub key: Key,
+    /// Newer connections have a higher one.
+    pub order: u64,
 }
+
+/// A connection that was admitted later holds the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldByNewer;
 
 /// The sessions whose sockets live.
 #[derive(Debug)]
@@ -44,8 +50,19 @@ impl LiveSessions {
     }
 
     /// The connection holds the session from now on. Returns who held it until now.
-    pub fn claim(&self, id: u128, whereabouts: Whereabouts) -> Option<Whereabouts> {
-        self.part(id).lock().insert(id, whereabouts)
+    ///
+    /// # Errors
+    /// A newer connection holds it, and goes on to.
+    pub fn claim(
+        &self,
+        id: u128,
+        whereabouts: Whereabouts,
+    ) -> Result<Option<Whereabouts>, HeldByNewer> {
+        let mut part = self.part(id).lock();
+        if part.get(&id).is_some_and(|w| w.order > whereabouts.order) {
+            return Err(HeldByNewer);
+        }
+        Ok(part.insert(id, whereabouts))
     }
 
     /// The connection holds the session no longer, if it still did.
@@ -57,5 +74,27 @@ impl LiveSessions {
         {
             part.remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_connection_holds_a_session_whoever_asks_last() {
+        let live = LiveSessions::default();
+        let at = |order| Whereabouts {
+            shard: 0,
+            key: (order as Slot, 1),
+            order,
+        };
+        assert_eq!(live.claim(7, at(3)), Ok(None));
+        assert_eq!(live.claim(7, at(2)), Err(HeldByNewer));
+        assert_eq!(live.claim(7, at(5)), Ok(Some(at(3))));
+        live.release(7, 0, at(3).key);
+        assert_eq!(live.find(7), Some(at(5)));
+        live.release(7, 0, at(5).key);
+        assert_eq!(live.claim(7, at(2)), Ok(None));
     }
 }

@@ -24,7 +24,7 @@ use crate::protocol::Topic;
 
 pub use backlog::{Backlog, Chunk};
 pub use inbox::{Arrival, Inbox};
-pub use live::{Key, LiveSessions, Whereabouts};
+pub use live::{HeldByNewer, Key, LiveSessions, Whereabouts};
 pub use topics::{Careful, Joined, LocalTopic, Membership, Slot, Topics};
 
 /// Enough parts that a few cores rarely meet in one.

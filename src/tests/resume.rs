@@ -117,6 +117,31 @@ async fn a_newer_socket_takes_a_living_session_over() {
 }
 
 #[tokio::test]
+async fn a_resume_that_is_read_late_takes_nothing_from_a_newer_socket() {
+    let gateway = TestGateway::start().await;
+    let mut first = gateway.socket("/ws").await;
+    let session = set_up(&mut first, "ann", &["a"]).await;
+    let mut given_up = gateway.socket("/ws").await;
+    let mut foreign = gateway.socket("/ws").await;
+    let mut newest = gateway.socket("/ws").await;
+    newest.send(resume("ann", &session, json!({"a": 0}))).await;
+    newest.expect("subscribed").await;
+    newest.expect("ready").await;
+    first.expect_close(4009).await;
+    given_up
+        .send(resume("ann", &session, json!({"a": 0})))
+        .await;
+    given_up.expect_close(4009).await;
+    newest.expect_quiet().await;
+    fill(&gateway, "a", 0..1).await;
+    assert_eq!(numbers(&mut newest, 1).await, [1]);
+    // One whose user it is not learns nothing of it.
+    foreign.send(resume("bob", &session, json!({}))).await;
+    foreign.expect_error("SESSION_EXPIRED").await;
+    newest.expect_quiet().await;
+}
+
+#[tokio::test]
 async fn foreign_unknown_and_expired_sessions_are_refused_alike() {
     let gateway = TestGateway::with(&[("session-ttl", "200ms")]).await;
     let mut socket = gateway.socket("/ws").await;

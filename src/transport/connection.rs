@@ -89,7 +89,7 @@ pub(super) struct Connection {
     pub(super) patience: Patience,
     /// The soonest entry in the shard's deadlines.
     pub(super) scheduled_ms: u64,
-    _permit: Permit,
+    permit: Permit,
     guest: Option<Arc<Guest>>,
 }
 
@@ -129,7 +129,7 @@ impl Connection {
             end_cause: EndCause::Lost,
             patience: Patience::default(),
             scheduled_ms: u64::MAX,
-            _permit: permit,
+            permit,
             guest: Some(guest),
         }
     }
@@ -201,6 +201,11 @@ impl Connection {
     pub(super) fn is_set_up(&mut self) {
         self.was_set_up = true;
         self.guest.take_if(|guest| !guest.is_set_up());
+    }
+
+    /// Newer connections have a higher one.
+    pub(super) const fn order(&self) -> u64 {
+        self.permit.order()
     }
 
     /// Whether messages of the peer still count.

@@ -204,9 +204,7 @@ async fn run(
                 Some(Command::Limit(limits)) => shard.limits.set(limits),
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
-                Some(Command::TakeOver(key, id, user, reply)) => {
-                    shard.hand_over(key, id, &user, reply);
-                }
+                Some(Command::TakeOver(key, asked)) => shard.hand_over(key, asked),
                 Some(Command::KeepSessions) => { spawn_local(shard.clone().keep_sessions()); }
                 None => return,
             },

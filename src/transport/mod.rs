@@ -60,7 +60,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::auth::Principal;
 use crate::backbone::{SessionId, SessionRecord};
 use crate::gateway::Permit;
-use crate::hub::Key;
+use crate::hub::{HeldByNewer, Key};
 use crate::protocol::Topic;
 use crate::session;
 
@@ -107,15 +107,23 @@ pub(crate) enum Command {
     Inflict(Key, SessionId, Fault, oneshot::Sender<bool>),
     /// Close the connections of somebody with 4003.
     Kick(Kick),
-    /// Hand this connection's session over to a newer socket of that user.
-    TakeOver(
-        Key,
-        SessionId,
-        Arc<str>,
-        oneshot::Sender<Option<SessionRecord>>,
-    ),
+    /// Hand this connection's session over to a newer socket of the user.
+    TakeOver(Key, TakeOver),
     /// Write all sessions whose sockets live, before what was written of them is too old.
     KeepSessions,
+}
+
+/// What a session was when its connection let go of it; nothing when that does not hold it.
+pub(crate) type Taken = Result<Option<SessionRecord>, HeldByNewer>;
+
+/// A newer socket wants a session.
+pub(crate) struct TakeOver {
+    id: SessionId,
+    /// Whose session it has to be.
+    user: Arc<str>,
+    /// Of the connection that asks; see [`Permit::order`].
+    order: u64,
+    reply: oneshot::Sender<Taken>,
 }
 
 /// Whose connections to close: the user's, and those that were opened with the token of that id.
@@ -160,8 +168,15 @@ impl ShardHandle {
     /// does not hold it any more.
     pub async fn take_over(&self, key: Key, id: SessionId, user: &str) -> Option<SessionRecord> {
         let (reply, answer) = oneshot::channel();
-        self.tell(Command::TakeOver(key, id, user.into(), reply));
-        answer.await.ok().flatten()
+        let take_over = TakeOver {
+            id,
+            user: user.into(),
+            // Gateways do not count together: the one that asks last is taken for the newer one.
+            order: u64::MAX,
+            reply,
+        };
+        self.tell(Command::TakeOver(key, take_over));
+        answer.await.ok()?.ok().flatten()
     }
 
     /// Closes the connections of the user, and those that were opened with the token of that id, with

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 use crate::backbone::{Answer, SessionId, SessionRecord, SessionTopic, Unavailable};
-use crate::hub::{LocalTopic, Whereabouts};
+use crate::hub::{HeldByNewer, LocalTopic, Whereabouts};
 use crate::protocol::{CloseCode, Epoch, ErrorCode, Position, Refusal, SeqNo};
 use crate::session::{Held, Input, Resumed, session_id};
 
-use super::Command;
 use super::connection::{Connection, Key};
 use super::shard::{Shard, State};
+use super::{Command, TakeOver, Taken};
 
 /// What becomes of a session when its connection lets go of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +43,18 @@ impl Shard {
         }
         let id = uuid::Uuid::new_v4().as_u128();
         connection.session_id = Some(id);
-        self.gateway.live().claim(id, self.whereabouts(key));
+        let whereabouts = self.whereabouts(key, connection);
+        // Nobody else knows the id yet.
+        let _ = self.gateway.live().claim(id, whereabouts);
         id
     }
 
-    fn whereabouts(&self, key: Key) -> Whereabouts {
-        let shard = self.id;
-        Whereabouts { shard, key }
+    const fn whereabouts(&self, key: Key, connection: &Connection) -> Whereabouts {
+        Whereabouts {
+            shard: self.id,
+            key,
+            order: connection.order(),
+        }
     }
 
     /// Finds the session and makes it this connection's; `None` when the answer comes later.
@@ -69,9 +74,18 @@ impl Shard {
             }
             Some(live) => {
                 let (reply, answer) = oneshot::channel();
+                let order = state.get(key)?.order();
                 let old = self.peers.get(usize::from(live.shard))?;
-                old.tell(Command::TakeOver(live.key, id, user.clone(), reply));
-                let taken = async move { answer.await.ok().flatten() };
+                old.tell(Command::TakeOver(
+                    live.key,
+                    TakeOver {
+                        id,
+                        user: user.clone(),
+                        order,
+                        reply,
+                    },
+                ));
+                let taken = async move { answer.await.unwrap_or(Ok(None)) };
                 self.resume_later(state, key, id, user, taken);
                 None
             }
@@ -92,7 +106,7 @@ impl Shard {
         key: Key,
         id: SessionId,
         user: Arc<str>,
-        taken: impl Future<Output = Option<SessionRecord>> + 'static,
+        taken: impl Future<Output = Taken> + 'static,
     ) {
         if let Some(connection) = state.get(key) {
             connection.waiting = true;
@@ -100,8 +114,9 @@ impl Shard {
         let shard = self.clone();
         spawn_local(async move {
             let answer = match taken.await {
-                Some(record) => Ok(Some(record)),
-                None => {
+                Ok(Some(record)) => Ok(Some(record)),
+                Err(HeldByNewer) => return shard.outrun(key),
+                Ok(None) => {
                     let now = shard.gateway.now();
                     shard.gateway.sessions().claim(now, id, &user).await
                 }
@@ -150,26 +165,36 @@ impl Shard {
         id: SessionId,
         answer: Result<Option<SessionRecord>, Unavailable>,
     ) -> Result<Resumed, Refusal> {
-        let user = state
-            .get(key)
-            .and_then(|c| c.principal.as_ref())
-            .map(|p| p.user.clone());
-        let (Some(user), record) = (user, answer) else {
+        let Some(connection) = state.get(key) else {
             return Err(expired());
         };
-        let record = match record {
+        let whereabouts = self.whereabouts(key, connection);
+        let Some(user) = connection.principal.as_ref().map(|p| p.user.clone()) else {
+            return Err(expired());
+        };
+        let record = match answer {
             Ok(Some(record)) if *record.user == *user => record,
             Ok(_) => return Err(self.give_up_session(state, key, expired())),
             Err(unavailable) => return Err(self.give_up_session(state, key, unavailable.into())),
         };
         self.release(state, key);
-        let other = self.gateway.live().claim(id, self.whereabouts(key));
+        let Ok(other) = self.gateway.live().claim(id, whereabouts) else {
+            return Err(self.is_outrun(state, key));
+        };
         if let Some(other) = other.filter(|other| (other.shard, other.key) != (self.id, key))
             && let Some(shard) = self.peers.get(usize::from(other.shard))
         {
-            // Two sockets resumed it at the same moment: the later one has it, the other is closed.
+            // Two sockets resumed it at the same moment: the newer one has it, the other is closed.
             let (reply, _) = oneshot::channel();
-            shard.tell(Command::TakeOver(other.key, id, user, reply));
+            shard.tell(Command::TakeOver(
+                other.key,
+                TakeOver {
+                    id,
+                    user,
+                    order: whereabouts.order,
+                    reply,
+                },
+            ));
         }
         if let Some(connection) = state.get(key) {
             connection.session_id = Some(id);
@@ -189,6 +214,27 @@ impl Shard {
         })
     }
 
+    /// A newer socket has the session that this connection resumes: its peer gave this one up before
+    /// the `resume` was read.
+    fn is_outrun(&self, state: &mut State, key: Key) -> Refusal {
+        let refusal = self.give_up_session(state, key, expired());
+        let now_ms = self.now_ms();
+        if let Some(connection) = state.get(key) {
+            connection.close(now_ms, CloseCode::TakenOver);
+        }
+        refusal
+    }
+
+    fn outrun(self: &Rc<Self>, key: Key) {
+        self.with(key, |state, now_ms| {
+            if let Some(connection) = state.get(key) {
+                connection.waiting = false;
+            }
+            let refusal = self.is_outrun(state, key);
+            self.run(state, key, now_ms, Input::Resumed(Err(refusal)), None);
+        });
+    }
+
     /// The connection goes back to the time before its `resume`.
     fn give_up_session(&self, state: &mut State, key: Key, why: Refusal) -> Refusal {
         self.release(state, key);
@@ -206,26 +252,26 @@ impl Shard {
     }
 
     /// A newer socket wants the session: hands it over and closes with 4009, if it is of the same user.
-    pub(super) fn hand_over(
-        self: &Rc<Self>,
-        key: Key,
-        id: SessionId,
-        user: &str,
-        reply: oneshot::Sender<Option<SessionRecord>>,
-    ) {
-        let mut record = None;
+    /// Who asks from an older socket gets nothing: its peer has given that one up.
+    pub(super) fn hand_over(self: &Rc<Self>, key: Key, asked: TakeOver) {
+        let mut taken = Ok(None);
         self.with(key, |state, now_ms| {
-            let theirs = |c: &mut Connection| {
-                c.session_id == Some(id) && c.principal.as_ref().is_some_and(|p| &*p.user == user)
+            let theirs = |c: &&mut Connection| {
+                let user = c.principal.as_ref().map(|p| &p.user);
+                c.session_id == Some(asked.id) && user == Some(&asked.user)
             };
-            if state.get(key).is_some_and(theirs) {
-                record = self.detach(state, key, Fate::Moved);
-                if let Some(connection) = state.get(key) {
-                    connection.close(now_ms, CloseCode::TakenOver);
+            match state.get(key).filter(theirs) {
+                None => {}
+                Some(connection) if connection.order() > asked.order => taken = Err(HeldByNewer),
+                Some(_) => {
+                    taken = Ok(self.detach(state, key, Fate::Moved));
+                    if let Some(connection) = state.get(key) {
+                        connection.close(now_ms, CloseCode::TakenOver);
+                    }
                 }
             }
         });
-        let _ = reply.send(record);
+        let _ = asked.reply.send(taken);
     }
 
     /// Takes the connection's topics and its session away from it. Called as soon as it is given no
