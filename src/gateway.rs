@@ -30,6 +30,7 @@ impl From<Unavailable> for Refusal {
 /// The gateway's heart, shared by every shard and every HTTP handler.
 pub struct Gateway {
     started: Instant,
+    node: Arc<str>,
     authenticator: RwLock<Arc<Authenticator>>,
     revoked: Mutex<Revoked>,
     backbone: Handle,
@@ -47,7 +48,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Puts the rooms together. `max_connections` of 0 is no limit.
+    /// Puts the rooms together. `max_connections` of 0 is no limit; `node` is what the gateway is called.
     #[must_use]
     pub fn new(
         authenticator: Authenticator,
@@ -56,10 +57,12 @@ impl Gateway {
         hub: Arc<Hub>,
         max_connections: usize,
         slo: Slo,
+        node: &str,
     ) -> Self {
         let shards = std::iter::repeat_with(Arc::default).take(hub.shards());
         Self {
             started: Instant::now(),
+            node: node.into(),
             authenticator: RwLock::new(Arc::new(authenticator)),
             revoked: Mutex::default(),
             backbone,
@@ -75,6 +78,12 @@ impl Gateway {
             slo,
             slo_window: Mutex::default(),
         }
+    }
+
+    /// What it is called among the gateways.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.node
     }
 
     /// The present moment.
@@ -166,19 +175,18 @@ impl Gateway {
         Ok(principal)
     }
 
-    /// Refuses the user's tokens issued until now, and the token of this id, from now on. With demo
-    /// auth there is nothing to refuse: the token is only a name, and nothing says when it was given.
-    pub fn revoke(&self, user: Option<&str>, token_id: Option<&str>) {
+    /// Refuses the user's tokens issued until this moment, and the token of this id, from now on. With
+    /// demo auth there is nothing to refuse: the token is only a name, and nothing says when it was given.
+    pub fn revoke(&self, unix_ms: u64, user: Option<&str>, token_id: Option<&str>) {
         if self.is_demo() {
             return;
         }
-        let now_ms = self.now().unix_ms;
         let mut revoked = self.revoked.lock();
         if let Some(user) = user {
-            revoked.user(now_ms, user);
+            revoked.user(unix_ms, user);
         }
         if let Some(id) = token_id {
-            revoked.token(now_ms, id);
+            revoked.token(unix_ms, id);
         }
     }
 
@@ -381,12 +389,12 @@ impl Gateway {
         self.slo
     }
 
-    /// How fast the last minutes used up the allowed misses; see [`Window::burn_rate`].
+    /// Deliveries of the last minutes, and how many of them were within the target.
     #[must_use]
-    pub fn burn_rate(&self, latency: &Distribution) -> f64 {
+    pub fn recent(&self, latency: &Distribution) -> Counted {
         let counted = self.counted(latency);
         let window = self.slo_window.lock();
-        window.burn_rate(self.now().mono_ms(), counted, self.slo.objective)
+        window.recent(self.now().mono_ms(), counted)
     }
 
     fn counted(&self, latency: &Distribution) -> Counted {

@@ -12,8 +12,8 @@
 //! * [`gateway`]: the conductor; every publish and subscribe of every way in goes through it.
 //! * [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
 //! * [`transport`]: where a session meets a socket.
+//! * [`cluster`]: what gateways do for each other, and what operators ask of all of them.
 //! * [`http`]: every route on one screen, and what answers it.
-//! * [`cluster`]: what gateways do for each other.
 //! * [`server`]: all of it started, drained and stopped.
 //! * [`client`]: the Rust client, native and in the browser.
 //! * [`verify`]: evidence of the seven promises from a live gateway, as a client sees it.

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leptos::config::LeptosOptions;
@@ -16,9 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
 use crate::backbone::disk::{self, DiskSessions};
-use crate::backbone::nats::{self, Bus, NatsSessions};
+use crate::backbone::nats;
 use crate::backbone::{self, Disk, Memory, MemorySessions, Nats, Now, Retention, Sessions};
-use crate::cluster::Member;
+use crate::cluster::{Cluster, Others, learn_revocations};
 use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, Rules, routers};
@@ -44,6 +44,7 @@ pub struct Server {
     gateway: Arc<Gateway>,
     backbone: backbone::Handle,
     sessions: Arc<dyn Sessions>,
+    cluster: Arc<OnceLock<Cluster>>,
     shards: Vec<Running>,
     refuse: CancellationToken,
     exchanges: TaskTracker,
@@ -70,7 +71,8 @@ impl Server {
         let admin_addr = admin.as_ref().map(|admin| admin.local_addr()).transpose()?;
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
-        let (backbone, sessions, cluster) = backbone(settings, hub.clone()).await?;
+        let node = settings.node.at(addr.port());
+        let (backbone, sessions, others) = backbone(settings, &node, hub.clone()).await?;
         let gateway = Arc::new(Gateway::new(
             authenticator(settings)?,
             backbone.clone(),
@@ -78,15 +80,22 @@ impl Server {
             hub,
             settings.max_connections.map_or(0, Into::into),
             settings.slo,
+            &node,
         ));
+        let failed = |error: String| io::Error::other(format!("nats: {error}"));
+        let seen = match &others {
+            Some(others) => learn_revocations(&others.revocations, &gateway).await,
+            None => Ok(0),
+        };
+        let seen = seen.map_err(failed)?;
         let refuse = CancellationToken::new();
         let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
-        let handles = Arc::default();
+        let cluster = Arc::new(OnceLock::new());
         let rules = Arc::new(RwLock::new(Arc::new(rules(settings))));
         let state = AppState {
             gateway: gateway.clone(),
-            shards: Arc::clone(&handles),
+            cluster: cluster.clone(),
             rules: rules.clone(),
             max_message_bytes: settings.max_message_bytes,
             leptos: leptos_options(),
@@ -110,12 +119,12 @@ impl Server {
                 stop: stop.clone(),
             },
         )?;
-        let all: Vec<_> = shards.iter().map(|shard| shard.handle.clone()).collect();
-        if let Some((bus, sessions)) = cluster {
-            let joined = Member::join(&bus, &gateway, all.clone(), &sessions).await;
-            joined.map_err(|error| io::Error::other(format!("nats: {error}")))?;
-        }
-        let _ = handles.set(all);
+        let handles = shards.iter().map(|shard| shard.handle.clone()).collect();
+        let joined = match others {
+            Some(others) => Cluster::join(&node, &gateway, handles, others, seen).await,
+            None => Ok(Cluster::alone(&node, &gateway, handles)),
+        };
+        let _ = cluster.set(joined.map_err(failed)?);
         tokio::spawn(tend(gateway.clone(), stop.clone()));
         if let Some(interval) = sessions.renewed_every() {
             let shards = shards.iter().map(|shard| shard.handle.clone()).collect();
@@ -127,6 +136,7 @@ impl Server {
             gateway,
             backbone,
             sessions,
+            cluster,
             shards,
             refuse,
             exchanges,
@@ -187,6 +197,9 @@ impl Server {
         if left > 0 {
             tracing::warn!(left, "the drain timeout is over; the rest is cut off");
         }
+        if let Some(cluster) = self.cluster.get() {
+            cluster.leave().await;
+        }
         self.refuse.cancel();
         self.exchanges.close();
         let deadline = deadline.min(Instant::now() + LAST_ANSWERS);
@@ -218,14 +231,10 @@ async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
     }
 }
 
-/// The backbone, the sessions, and the way to other gateways where there are any.
-type Opened = (
-    backbone::Handle,
-    Arc<dyn Sessions>,
-    Option<(Bus, Arc<NatsSessions>)>,
-);
+/// The backbone, the sessions, and the other gateways where there are any.
+type Opened = (backbone::Handle, Arc<dyn Sessions>, Option<Others>);
 
-async fn backbone(settings: &Settings, hub: Arc<Hub>) -> io::Result<Opened> {
+async fn backbone(settings: &Settings, node: &str, hub: Arc<Hub>) -> io::Result<Opened> {
     let retention = retention(settings);
     // Memory begins a new numbering with each process, which no earlier one's positions fit; disk
     // does where it has to.
@@ -253,15 +262,19 @@ async fn backbone(settings: &Settings, hub: Arc<Hub>) -> io::Result<Opened> {
             (Arc::new(disk), Arc::new(sessions), None)
         }
         Backbone::Nats => {
-            let opened = Nats::open(nats_options(settings), &retention, hub).await;
+            let opened = Nats::open(nats_options(settings, node), &retention, hub).await;
             let nats = opened.map_err(|error| io::Error::other(format!("nats: {error}")))?;
-            let (bus, sessions) = (nats.bus(), Arc::new(nats.sessions()));
-            (Arc::new(nats), sessions.clone(), Some((bus, sessions)))
+            let others = Others {
+                bus: nats.bus(),
+                sessions: Arc::new(nats.sessions()),
+                revocations: nats.revocations(),
+            };
+            (Arc::new(nats), others.sessions.clone(), Some(others))
         }
     })
 }
 
-fn nats_options(settings: &Settings) -> nats::Options {
+fn nats_options(settings: &Settings, node: &str) -> nats::Options {
     nats::Options {
         servers: settings.nats.servers.0.clone(),
         credentials: settings.nats.credentials.clone(),
@@ -269,6 +282,8 @@ fn nats_options(settings: &Settings) -> nats::Options {
         partitions: settings.nats.partitions,
         max_message_bytes: settings.max_message_bytes,
         session_ttl: settings.session_ttl,
+        revocation_ttl: settings.nats.revocation_ttl,
+        node: node.to_owned(),
         ..nats::Options::default()
     }
 }

@@ -79,6 +79,19 @@ pub struct Counted {
     pub within: u64,
 }
 
+impl Counted {
+    /// How fast the allowed share of misses is used up: 1 is just in time, below is good, 0 without
+    /// deliveries.
+    #[must_use]
+    pub fn burn_rate(self, objective: Share) -> f64 {
+        if self.all == 0 {
+            return 0.0;
+        }
+        let missed = self.all.saturating_sub(self.within);
+        missed as f64 / self.all as f64 / objective.rest()
+    }
+}
+
 /// Counts of the last minutes.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -100,20 +113,16 @@ impl Window {
         }
     }
 
-    /// How fast the allowed share of misses is used up: 1 is just in time, below is good, 0 without
-    /// deliveries. `counted` is up to `now_ms`.
+    /// What was counted within the window; `counted` is up to `now_ms`.
     #[must_use]
-    pub fn burn_rate(&self, now_ms: u64, counted: Counted, objective: Share) -> f64 {
+    pub fn recent(&self, now_ms: u64, counted: Counted) -> Counted {
         let begins = now_ms.saturating_sub(Self::LENGTH_MS);
         let older = self.marks.iter().take_while(|(at, _)| *at <= begins);
         // The first minutes begin with the gateway, at nothing.
         let begin = older.last().map(|(_, c)| *c).unwrap_or_default();
         let all = counted.all.saturating_sub(begin.all);
         let within = counted.within.saturating_sub(begin.within).min(all);
-        if all == 0 {
-            return 0.0;
-        }
-        (all - within) as f64 / all as f64 / objective.rest()
+        Counted { all, within }
     }
 }
 
@@ -130,7 +139,7 @@ mod tests {
     }
 
     fn burn(window: &Window, now_ms: u64, counted: Counted) -> f64 {
-        let rate = window.burn_rate(now_ms, counted, Share::DEFAULT);
+        let rate = window.recent(now_ms, counted).burn_rate(Share::DEFAULT);
         (rate * 1000.0).round() / 1000.0
     }
 

@@ -68,6 +68,15 @@ impl Principal {
             admin: false,
         }
     }
+
+    /// Whether the token was issued up to this moment, in milliseconds since the Unix epoch. `iat` is
+    /// mostly in whole seconds: of the same second it cannot be told, and counts. So does a token that
+    /// does not say when it was issued.
+    #[must_use]
+    pub fn was_issued_by(&self, unix_ms: u64) -> bool {
+        let issued = self.issued_unix_ms;
+        issued.is_none_or(|issued| issued / 1000 <= unix_ms / 1000)
+    }
 }
 
 /// Where the keys come from. It is checked when it is made.

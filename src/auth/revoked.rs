@@ -48,7 +48,7 @@ impl Revoked {
         }
     }
 
-    /// Refuses the user's tokens that were issued up to now.
+    /// Refuses the user's tokens that were issued up to this moment.
     pub fn user(&mut self, unix_ms: u64, user: &str) {
         self.add(unix_ms, Subject::User(user.into()));
     }
@@ -59,6 +59,9 @@ impl Revoked {
     }
 
     fn add(&mut self, unix_ms: u64, subject: Subject) {
+        // What is said again by a slower clock takes nothing back.
+        let known = self.entries.get(&subject).map(|(at_ms, _)| *at_ms);
+        let unix_ms = known.unwrap_or_default().max(unix_ms);
         let number = self.next;
         self.next += 1;
         self.order.insert(number, subject.clone());
@@ -77,12 +80,7 @@ impl Revoked {
     /// counts as issued before.
     #[must_use]
     pub fn refuses(&self, principal: &Principal) -> bool {
-        // `iat` is mostly in whole seconds: of the second of the revocation we cannot tell, and
-        // refuse.
-        let before = |moment_ms: u64| {
-            let issued = principal.issued_unix_ms;
-            issued.is_none_or(|issued| issued / 1000 <= moment_ms / 1000)
-        };
+        let before = |moment_ms: u64| principal.was_issued_by(moment_ms);
         if self.floor_ms.is_some_and(before) {
             return true;
         }
@@ -129,6 +127,15 @@ mod tests {
             );
         }
         assert!(!revoked.refuses(&token("bob", None, Some(9))));
+    }
+
+    #[test]
+    fn the_latest_moment_holds() {
+        let mut revoked = Revoked::default();
+        revoked.user(10_000, "ann");
+        revoked.user(5_000, "ann");
+        assert!(revoked.refuses(&token("ann", None, Some(10))));
+        assert!(!revoked.refuses(&token("ann", None, Some(11))));
     }
 
     #[test]

@@ -157,6 +157,7 @@ fn own_ready(ready: Ready<'_>) -> Ready<'static> {
         resumed: ready.resumed,
         expires_in: ready.expires_in,
         durability: ready.durability.map(own),
+        node: ready.node.map(own),
     }
 }
 

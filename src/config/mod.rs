@@ -8,6 +8,7 @@
 
 mod cli;
 mod nats;
+mod node;
 mod origins;
 mod raw;
 mod renewal;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub use cli::{Exit, Task, parse};
 pub use nats::{NatsServers, NatsSettings};
+pub use node::NodeName;
 pub use origins::AllowedOrigins;
 pub use raw::RawSettings;
 pub use tls::TlsFiles;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub addr: SocketAddr,
     /// Where operators come in; `None` for the same address, the default.
     pub admin_addr: Option<SocketAddr>,
+    /// What it is called among the gateways. Default: the host's name and the port.
+    pub node: NodeName,
     /// What numbers, keeps and replays messages. Default memory.
     pub backbone: Backbone,
     /// Where the disk backbone keeps its log. Default `data`.
@@ -178,6 +182,7 @@ impl Settings {
         let settings = Self {
             addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
             admin_addr: read.own_addr("admin-addr"),
+            node: read.value("node", || NodeName::HostAndPort, NodeName::parse),
             backbone: read.word("backbone", Backbone::WORDS, Backbone::Memory),
             data_dir: read.dir("data-dir", "data"),
             fsync_interval: read.fsync("fsync", FSYNC_INTERVALS),
@@ -283,12 +288,16 @@ impl Settings {
         Some(match name {
             "addr" => self.addr.to_string(),
             "admin-addr" => self.admin_addr?.to_string(),
+            "node" => match &self.node {
+                NodeName::Given(name) => name.clone(),
+                NodeName::HostAndPort => return None,
+            },
             "backbone" => self.backbone.as_str().to_owned(),
             "data-dir" => self.data_dir.display().to_string(),
             "fsync" => self
                 .fsync_interval
                 .map_or_else(|| "always".to_owned(), format_duration),
-            "nats-url" | "nats-creds" | "nats-replicas" | "nats-partitions" => {
+            "nats-url" | "nats-creds" | "nats-replicas" | "nats-partitions" | "revocation-ttl" => {
                 return nats::text(&self.nats, name);
             }
             "auth" => self.auth.as_str().to_owned(),

@@ -3,16 +3,23 @@
 //! Uses: nothing.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_nats::ServerAddr;
 
 use super::raw::Reader;
+use super::units::format_duration;
 
 /// The most streams that topics are spread over.
 const MOST_PARTITIONS: u16 = 64;
 /// The most replicas that JetStream knows.
 const MOST_REPLICAS: usize = 5;
+
+/// Below a minute gateways would miss it; above ten years nobody looks for it.
+const REVOCATION_TTLS: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Where NATS is and what is wanted of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub struct NatsSettings {
     pub replicas: usize,
     /// Streams that topics are spread over, 1 to 64. Default 1.
     pub partitions: u16,
+    /// How long a revocation is remembered. Default 30 days.
+    pub revocation_ttl: Duration,
 }
 
 /// Addresses of servers, any of which will do. What is shown of them has no password.
@@ -81,6 +90,7 @@ impl Reader<'_> {
             credentials: self.value("nats-creds", || None, file),
             replicas: self.number("nats-replicas", MOST_REPLICAS),
             partitions: self.number("nats-partitions", usize::from(MOST_PARTITIONS)) as u16,
+            revocation_ttl: self.duration("revocation-ttl", "720h", REVOCATION_TTLS),
         }
     }
 
@@ -104,6 +114,7 @@ pub(super) fn text(settings: &NatsSettings, name: &str) -> Option<String> {
         "nats-creds" => settings.credentials.as_ref()?.display().to_string(),
         "nats-replicas" => settings.replicas.to_string(),
         "nats-partitions" => settings.partitions.to_string(),
+        "revocation-ttl" => format_duration(settings.revocation_ttl),
         _ => return None,
     })
 }

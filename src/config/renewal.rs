@@ -53,6 +53,7 @@ mod tests {
     const OTHERS: &[(&str, &str)] = &[
         ("addr", "127.0.0.1:1"),
         ("admin-addr", "127.0.0.1:2"),
+        ("node", "other"),
         ("backbone", "disk"),
         ("data-dir", "other"),
         ("fsync", "7ms"),

@@ -48,7 +48,7 @@ fn the_defaults_are_those_of_the_catalogue() {
         let written = match written {
             "on with demo auth" => "true",
             "300s" => "5m",
-            "none" | "none: on addr" => "",
+            "none" | "none: on addr" | "host name and port" => "",
             "120s" => "2m",
             other => other,
         };
@@ -119,6 +119,7 @@ fn checked_settings_lead_to_themselves() {
         "--publish-rate=5",
         "--ping-interval=1500ms",
         "--max-connections=9",
+        "--node=eu-1",
         "--backbone=disk",
         "--data-dir=/var/lib/x y",
         "--fsync=250ms",

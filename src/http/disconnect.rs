@@ -6,10 +6,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::cluster::Disconnected;
 use crate::protocol::{ErrorCode, Refusal};
 
 use super::AppState;
@@ -59,16 +60,10 @@ const fn yes() -> bool {
     true
 }
 
-/// How it went.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Disconnected {
-    /// Sockets that were closed with 4003.
-    disconnected: usize,
-}
-
 /// Disconnects a user or a token
 ///
-/// Give user, jti, or both: every socket that either of them names is closed with 4003. The token
+/// Give user, jti, or both: every socket to any gateway that either of them names is closed with 4003.
+/// What is revoked is refused by gateways that start later, too. Doing it again does no harm. The token
 /// must have the claim `admin: true`; with demo auth any token may, while the demo endpoints are on.
 #[utoipa::path(post, path = "/api/disconnect", tag = "operate", security(("bearer" = [])),
     request_body(content = Described),
@@ -77,7 +72,7 @@ pub(super) struct Disconnected {
         (status = 400, description = "Not well formed.", body = ErrorBody),
         (status = 401, description = "No token, or a bad one.", body = ErrorBody),
         (status = 403, description = "The token may not disconnect anybody.", body = ErrorBody),
-        (status = 503, description = "The issuer's keys cannot be fetched.", body = ErrorBody)))]
+        (status = 503, description = "The issuer's keys cannot be fetched, or it is not known to be done on the other gateways.", body = ErrorBody)))]
 pub(super) async fn disconnect(
     State(state): State<AppState>,
     Operator(principal): Operator,
@@ -100,14 +95,9 @@ pub(super) async fn disconnect(
     if user.or(jti).is_none() {
         return Err(bad("give user, jti or both".to_owned()).into());
     }
-    // First refused, then closed: nobody slips in between.
-    if request.revoke {
-        state.gateway.revoke(user, jti);
-    }
-    let mut disconnected = 0;
-    for shard in state.shards.get().into_iter().flatten() {
-        disconnected += shard.kick(user, jti).await;
-    }
+    let cluster = state.cluster()?;
+    let done = cluster.disconnect(user, jti, request.revoke).await;
+    let disconnected = done.as_ref().ok().map(|done| done.disconnected);
     tracing::info!(by = %principal.user, user, jti, revoked = request.revoke, disconnected, "disconnected");
-    Ok(Json(Disconnected { disconnected }))
+    Ok(Json(done?))
 }

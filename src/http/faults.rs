@@ -88,7 +88,7 @@ pub(super) async fn inflict(
         Kind::Cut => Fault::Cut,
         Kind::Stall => Fault::Stall(Duration::from_secs(request.seconds)),
     };
-    let shards = state.shards.get().map_or(&[][..], Vec::as_slice);
+    let shards = state.cluster()?.shards();
     if transport::inflict(&state.gateway, shards, &request.session_id, fault).await {
         tracing::info!(?fault, "a fault was asked for");
         Ok(Json(Inflicted { ok: true }))

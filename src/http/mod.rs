@@ -1,6 +1,6 @@
 //! The HTTP surface: every route on one screen, and one file for what answers it.
 //!
-//! Uses: protocol, backbone, gateway, transport, websocket, auth, config, metrics, slo, app.
+//! Uses: protocol, backbone, gateway, transport, cluster, websocket, auth, config, metrics, slo, app.
 
 mod api;
 pub mod assets;
@@ -36,9 +36,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::cluster::Cluster;
 use crate::config::AllowedOrigins;
 use crate::gateway::Gateway;
-use crate::transport::ShardHandle;
+use crate::protocol::{ErrorCode, Refusal};
 
 use bearer::Scheme;
 
@@ -47,8 +48,8 @@ use bearer::Scheme;
 pub struct AppState {
     /// The gateway.
     pub gateway: Arc<Gateway>,
-    /// The shards, once they run.
-    pub shards: Arc<OnceLock<Vec<ShardHandle>>>,
+    /// This gateway and the others, once it has joined them.
+    pub cluster: Arc<OnceLock<Cluster>>,
     /// What requests are judged by now.
     pub rules: Arc<RwLock<Arc<Rules>>>,
     /// The largest payload, in bytes.
@@ -70,6 +71,12 @@ impl AppState {
     /// What a request is judged by that begins now.
     fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
+    }
+
+    /// This gateway and the others.
+    fn cluster(&self) -> Result<&Cluster, Refusal> {
+        let starting = || Refusal::new(ErrorCode::NotAvailable, "the gateway starts; try again");
+        self.cluster.get().ok_or_else(starting)
     }
 }
 

@@ -1,24 +1,50 @@
 //! What the gateway is doing.
 
 use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use crate::cluster::{Counts, NodeCounts};
 use crate::gateway::Gateway;
 use crate::metrics::Distribution;
-use crate::slo::Window;
+use crate::protocol::{ErrorCode, Refusal};
+use crate::slo::{Counted, Window};
 
 use super::AppState;
+use super::error::{ApiError, ErrorBody};
+
+/// Whose numbers.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Question {
+    /// Of this gateway, or of all gateways added up.
+    #[serde(default)]
+    scope: Scope,
+}
+
+/// Whose numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Scope {
+    /// This gateway.
+    #[default]
+    Node,
+    /// All gateways.
+    Cluster,
+}
 
 /// The gateway now, and since it started.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Stats {
+    /// The gateway that answers (setting node).
+    node: String,
     /// WebSockets open now.
     connections: u64,
-    /// Topics with a subscriber now.
-    topics: usize,
+    /// Topics with a subscriber now; of all gateways, one counts for each gateway that has a subscriber.
+    topics: u64,
     /// Pairs of topic and connection now.
     subscriptions: u64,
     /// Messages accepted.
@@ -33,10 +59,47 @@ pub(super) struct Stats {
     slo: Slo,
     /// Sessions that went on.
     resumes: Resumes,
+    /// Seconds since the start; of all gateways, since that of the oldest.
+    uptime_s: u64,
+    /// The version of the gateway that answers.
+    version: &'static str,
+    /// With scope cluster: each gateway, and whether it answered. The numbers of one that did not are missing
+    /// from the sums.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    nodes: Option<Vec<NodeStats>>,
+}
+
+/// One of the gateways.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct NodeStats {
+    /// Its name (setting node).
+    node: String,
+    /// Whether it answered in time.
+    ok: bool,
+    /// Its numbers; not there when it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stats: Option<NodeNumbers>,
+}
+
+/// Its numbers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct NodeNumbers {
+    /// WebSockets open now.
+    connections: u64,
+    /// Topics with a subscriber now.
+    topics: u64,
+    /// Pairs of topic and connection now.
+    subscriptions: u64,
+    /// Messages accepted.
+    published: u64,
+    /// Messages written into subscribers' sockets.
+    delivered: u64,
     /// Seconds since the start.
     uptime_s: u64,
-    /// The gateway's version.
-    version: &'static str,
 }
 
 /// Times of all deliveries since the start.
@@ -79,27 +142,67 @@ struct Resumes {
 }
 
 /// The gateway in numbers
-#[utoipa::path(get, path = "/stats", tag = "read",
-    responses((status = 200, description = "The numbers.", body = Stats)))]
-pub(super) async fn stats(State(state): State<AppState>) -> Json<Stats> {
-    let gateway = &state.gateway;
-    let totals = gateway.totals();
-    let shared = gateway.shared_metrics();
-    let (published, duplicates) = shared.publishes();
-    let (ok, failed) = shared.resumes();
-    Json(Stats {
-        connections: totals.connections,
-        topics: gateway.hub().topics(),
-        subscriptions: totals.subscriptions,
-        published,
-        duplicates,
-        delivered: totals.delivered,
-        latency: Latency::of(&totals.latency),
-        slo: Slo::of(gateway, &totals.latency),
-        resumes: Resumes { ok, failed },
-        uptime_s: gateway.mono_ns() / 1_000_000_000,
+///
+/// Or with scope=cluster all gateways added up, at most a second old; they have three seconds to answer, and
+/// nodes says which of them did.
+#[utoipa::path(get, path = "/stats", tag = "read", params(Question),
+    responses(
+        (status = 200, description = "The numbers.", body = Stats),
+        (status = 400, description = "No such scope.", body = ErrorBody),
+        (status = 503, description = "The other gateways cannot be asked.", body = ErrorBody)))]
+pub(super) async fn stats(
+    State(state): State<AppState>,
+    question: Result<Query<Question>, QueryRejection>,
+) -> Result<Json<Stats>, ApiError> {
+    let text = "scope is node or cluster";
+    let Query(question) = question.map_err(|_| Refusal::new(ErrorCode::BadRequest, text))?;
+    let cluster = state.cluster()?;
+    let (counts, nodes) = match question.scope {
+        Scope::Node => (cluster.counts(), None),
+        Scope::Cluster => {
+            let everywhere = cluster.everywhere().await?;
+            let nodes = everywhere.nodes.iter().map(NodeStats::of).collect();
+            (everywhere.sum.clone(), Some(nodes))
+        }
+    };
+    let mut latency = Distribution::default();
+    latency.fill(&counts.latency);
+    Ok(Json(Stats {
+        node: cluster.node().to_owned(),
+        connections: counts.connections,
+        topics: counts.topics,
+        subscriptions: counts.subscriptions,
+        published: counts.published,
+        duplicates: counts.duplicates,
+        delivered: counts.delivered,
+        latency: Latency::of(&latency),
+        slo: Slo::of(&state.gateway, counts.recent()),
+        resumes: Resumes {
+            ok: counts.resumed,
+            failed: counts.not_resumed,
+        },
+        uptime_s: counts.uptime_s,
         version: env!("CARGO_PKG_VERSION"),
-    })
+        nodes,
+    }))
+}
+
+impl NodeStats {
+    fn of(node: &NodeCounts) -> Self {
+        let numbers = |counts: &Counts| NodeNumbers {
+            connections: counts.connections,
+            topics: counts.topics,
+            subscriptions: counts.subscriptions,
+            published: counts.published,
+            delivered: counts.delivered,
+            uptime_s: counts.uptime_s,
+        };
+        Self {
+            node: node.node.clone(),
+            ok: node.counts.is_some(),
+            stats: node.counts.as_ref().map(numbers),
+        }
+    }
 }
 
 impl Latency {
@@ -116,9 +219,9 @@ impl Latency {
 }
 
 impl Slo {
-    fn of(gateway: &Gateway, latency: &Distribution) -> Self {
+    fn of(gateway: &Gateway, recent: Counted) -> Self {
         let slo = gateway.slo();
-        let burn_rate = gateway.burn_rate(latency);
+        let burn_rate = recent.burn_rate(slo.objective);
         Self {
             target_ms: slo.target.as_millis() as u64,
             objective: slo.objective.as_f64(),

@@ -64,6 +64,13 @@ const fn upper(bucket: usize) -> u64 {
         .saturating_add(width - 1)
 }
 
+/// What another process counted can be any number.
+fn total(counts: &[u64]) -> u64 {
+    counts
+        .iter()
+        .fold(0, |sum, count| sum.saturating_add(*count))
+}
+
 /// Values counted by size: a sum of histograms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distribution(Vec<u64>);
@@ -78,7 +85,7 @@ impl Distribution {
     /// How many values there are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.iter().sum()
+        total(&self.0)
     }
 
     /// The value that this share of all values does not exceed (to within an eighth), 0 when there
@@ -86,9 +93,9 @@ impl Distribution {
     #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
         let rank = (self.count() as f64 * share).ceil().max(1.0) as u64;
-        let mut seen = 0;
+        let mut seen = 0_u64;
         for (bucket, count) in self.0.iter().enumerate() {
-            seen += count;
+            seen = seen.saturating_add(*count);
             if seen >= rank {
                 return upper(bucket);
             }
@@ -108,10 +115,26 @@ impl Distribution {
             .sum()
     }
 
+    /// The buckets that hold something: which, and how many values.
+    #[must_use]
+    pub fn filled(&self) -> Vec<(usize, u64)> {
+        let buckets = self.0.iter().copied().enumerate();
+        buckets.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Adds what another process counted; buckets that there are not are left out.
+    pub fn fill(&mut self, filled: &[(usize, u64)]) {
+        for (bucket, count) in filled {
+            if let Some(into) = self.0.get_mut(*bucket) {
+                *into = into.saturating_add(*count);
+            }
+        }
+    }
+
     /// How many values do not exceed this one (to within an eighth).
     #[must_use]
     pub fn within(&self, value: u64) -> u64 {
-        self.0[..=bucket(value)].iter().sum()
+        total(&self.0[..=bucket(value)])
     }
 }
 
@@ -149,6 +172,10 @@ mod tests {
                 "{share}: {quantile}"
             );
         }
+        let mut copy = Distribution::default();
+        copy.fill(&sum.filled());
+        copy.fill(&[(usize::MAX, 1)]);
+        assert_eq!(copy, sum);
         assert!((480..=570).contains(&sum.within(500_000)));
         let exact = 500_500_000.0;
         assert!((sum.sum() - exact).abs() < exact / 16.0, "{}", sum.sum());

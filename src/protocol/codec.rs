@@ -142,6 +142,7 @@ pub fn decode_server(text: &str) -> Result<ServerMessage<'_>, DecodeError> {
             user_id: fields.user_id.map(Text::take).unwrap_or_default(),
             expires_in: fields.expires_in,
             durability: fields.durability.map(Text::take),
+            node: fields.node.map(Text::take),
         }),
         "subscribed" => ServerMessage::Subscribed(Subscribed {
             topic: need(fields.topic, "subscribed", "topic")?,
@@ -325,6 +326,7 @@ envelope! {
         epochs "epochs": BTreeMap<Text<'a>, Text<'a>> = "an object of strings by topic",
         user_id "userId": Text<'a> = "a string",
         durability "durability": Text<'a> = "a string",
+        node "node": Text<'a> = "a string",
         message "message": Text<'a> = "a string",
     }
     owned {
@@ -401,19 +403,12 @@ const CLIENT_FIELDS: fn(&str) -> &'static [&'static str] = |kind| match kind {
     _ => &[],
 };
 
+#[rustfmt::skip] // A table: a kind a line.
 const SERVER_FIELDS: fn(&str) -> &'static [&'static str] = |kind| match kind {
-    "ready" => &["sessionId", "resumed", "userId", "expiresIn", "durability"],
+    "ready" => &["sessionId", "resumed", "userId", "expiresIn", "durability", "node"],
     "subscribed" => &["topic", "seqNo", "epoch", "recovered", "replayed", "reason"],
     "unsubscribed" => &["topic"],
-    "message" => &[
-        "topic",
-        "seqNo",
-        "prevSeq",
-        "messageId",
-        "ts",
-        "sig",
-        "data",
-    ],
+    "message" => &["topic", "seqNo", "prevSeq", "messageId", "ts", "sig", "data"],
     "ack" => &["messageId", "status", "topic", "seqNo", "epoch"],
     "error" => &["code", "message", "topic", "messageId", "retryable"],
     _ => &[],

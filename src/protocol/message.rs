@@ -175,6 +175,10 @@ pub struct Ready<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ssr", schema(nullable = false))]
     pub durability: Option<Cow<'a, str>>,
+    /// The gateway that you are on (setting node).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ssr", schema(nullable = false))]
+    pub node: Option<Cow<'a, str>>,
 }
 
 /// `subscribed`: the topic's head, and what became of a position that was given.

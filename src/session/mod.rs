@@ -266,6 +266,8 @@ impl Session {
                 .and_then(|i| i.expires_at_ms)
                 .map(|at| at.saturating_sub(now_ms) / 1000),
             durability: identity.and_then(|i| i.durability.clone()).map(Into::into),
+            // Whoever has the socket knows.
+            node: None,
         })
     }
 

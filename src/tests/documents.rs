@@ -212,6 +212,7 @@ async fn every_answer_over_http_is_as_openapi_says() {
     let mut seen = BTreeSet::from(["/metrics".to_owned()]);
     for (path, method, request, status) in [
         ("/stats", "get", Request::get("/stats"), 200),
+        ("/stats", "get", Request::get("/stats?scope=all"), 400),
         ("/healthz", "get", Request::get("/healthz"), 200),
         ("/readyz", "get", Request::get("/readyz"), 200),
         (
@@ -348,6 +349,21 @@ async fn every_answer_over_http_is_as_openapi_says() {
         }
         seen.insert(path.to_owned());
     }
+    // With what is there for all gateways only.
+    let described = &document["paths"]["/stats"]["get"]["responses"]["200"];
+    let check = validator(
+        &described["content"]["application/json"]["schema"],
+        &document,
+    );
+    let everywhere = gateway.get("/stats?scope=cluster").await.json();
+    assert_valid(&check, &everywhere);
+    let mut without = everywhere;
+    let node = without["nodes"][0].as_object_mut().unwrap();
+    node.remove("stats").unwrap();
+    node.insert("ok".to_owned(), json!(false));
+    assert_valid(&check, &without);
+    without["nodes"][0]["ok"] = json!("yes");
+    assert!(!check.is_valid(&without));
     // The one answer that is no JSON.
     let described = &document["paths"]["/metrics"]["get"]["responses"]["200"]["content"];
     assert!(described["text/plain"]["schema"].is_object(), "{described}");

@@ -20,6 +20,7 @@ mod binary;
 mod closing;
 mod cluster;
 mod cluster_faults;
+mod cluster_operators;
 mod deploy;
 mod documents;
 mod durability;

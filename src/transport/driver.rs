@@ -47,7 +47,10 @@ impl Shard {
             // Questions and publishes come last, so their answer follows what was wanted before.
             for output in out.drain(..) {
                 match output {
-                    Output::Send(message) => {
+                    Output::Send(mut message) => {
+                        if let ServerMessage::Ready(ready) = &mut message {
+                            ready.node = Some(self.gateway.node().to_owned().into());
+                        }
                         if let ServerMessage::Error(error) = &message {
                             self.metrics.refused(error.code);
                         }

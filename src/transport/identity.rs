@@ -82,7 +82,7 @@ impl Shard {
     /// Closes the connections that it names with 4003, and answers how many they were.
     pub(super) fn kick(self: &Rc<Self>, kick: Kick) {
         let keys = self.keys_where(|connection| {
-            let named = |principal: &Principal| kick.names(principal);
+            let named = |principal: &Principal| kick.whom.is(principal);
             connection.is_open() && connection.principal.as_deref().is_some_and(named)
         });
         for key in &keys {

@@ -127,20 +127,32 @@ pub(crate) struct TakeOver {
 }
 
 /// Whose connections to close: the user's, and those that were opened with the token of that id.
-pub(crate) struct Kick {
-    user: Option<Arc<str>>,
-    token_id: Option<Arc<str>>,
-    answer: oneshot::Sender<usize>,
+#[derive(Debug, Clone, Default)]
+pub struct Whom {
+    /// The user.
+    pub user: Option<Arc<str>>,
+    /// The token's id.
+    pub token_id: Option<Arc<str>>,
+    /// Of the user's only those whose token was issued up to this moment, in milliseconds since the Unix
+    /// epoch.
+    pub issued_by_ms: Option<u64>,
 }
 
-impl Kick {
-    fn names(&self, principal: &Principal) -> bool {
+impl Whom {
+    fn is(&self, principal: &Principal) -> bool {
+        let is_old = |at_ms| principal.was_issued_by(at_ms);
+        let user = self.user.as_ref();
+        let by_user = user.is_some_and(|user| *user == principal.user);
         let token = principal.token_id.as_ref();
-        self.user
-            .as_ref()
-            .is_some_and(|user| *user == principal.user)
+        by_user && self.issued_by_ms.is_none_or(is_old)
             || self.token_id.as_ref().is_some_and(|id| Some(id) == token)
     }
+}
+
+/// Those connections, closed.
+pub(crate) struct Kick {
+    whom: Whom,
+    answer: oneshot::Sender<usize>,
 }
 
 /// The shard that reads a request; found in the request's extensions.
@@ -179,16 +191,10 @@ impl ShardHandle {
         answer.await.ok()?.ok().flatten()
     }
 
-    /// Closes the connections of the user, and those that were opened with the token of that id, with
-    /// 4003. Answers how many they were.
-    pub async fn kick(&self, user: Option<&str>, token_id: Option<&str>) -> usize {
+    /// Closes these connections with 4003. Answers how many they were.
+    pub async fn kick(&self, whom: Whom) -> usize {
         let (answer, count) = oneshot::channel();
-        let kick = Kick {
-            user: user.map(Into::into),
-            token_id: token_id.map(Into::into),
-            answer,
-        };
-        self.tell(Command::Kick(kick));
+        self.tell(Command::Kick(Kick { whom, answer }));
         count.await.unwrap_or(0)
     }
 

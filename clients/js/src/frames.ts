@@ -102,6 +102,8 @@ export interface Ready {
   durability?: string | undefined
   /** Seconds until the token expires; absent when it does not. */
   expiresIn?: number | undefined
+  /** The gateway that you are on (setting node). */
+  node?: string | undefined
 }
 
 /** Replaces the token before it expires by a new one of the same user. Answered by ready. */

@@ -1,37 +1,83 @@
 //! What gateways ask each other, on NATS itself: nothing of it is kept, and an answer that does not
 //! come in time is none.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::StatusCode;
+use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::link::Link;
-use super::names;
+use super::{names, roster};
+use crate::backbone::Unavailable;
+
+/// Says which gateway asks or answers: its id, and its name.
+const FROM: &str = "Micro-Socket-Node";
+/// The largest question and answer that is looked at, in bytes.
+const MAX_BYTES: usize = 256 << 10;
+/// Questions that are being answered at once; more of them wait.
+const ANSWERED_AT_ONCE: usize = 256;
+/// Answers to one question that are taken.
+const MOST_ANSWERS: usize = 4096;
 
 /// A way from gateway to gateway.
 #[derive(Clone)]
 pub struct Bus {
     link: Arc<Link>,
     node: Arc<str>,
+    name: Arc<str>,
+}
+
+/// What one gateway said.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// What it is called.
+    pub node: String,
+    /// Its answer; `None` when none came in time.
+    pub answer: Option<Bytes>,
 }
 
 impl Bus {
-    pub(super) fn new(link: Arc<Link>, node: &str) -> Self {
+    pub(super) fn new(link: Arc<Link>, node: &str, name: &str) -> Self {
         Self {
             link,
             node: node.into(),
+            name: name.into(),
         }
     }
 
-    /// The name of this gateway, which no other has or ever had.
+    /// The id of this gateway, which no other has or ever had.
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// How many bytes an answer may have.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        // Half of what the server takes leaves room for headers.
+        MAX_BYTES.min(self.link.client.server_info().max_payload / 2)
+    }
+
+    /// Is one of the gateways from now on, whom the others miss when they do not answer.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn enter(&self) -> Result<(), Unavailable> {
+        roster::enter(&self.link, &self.name).await
+    }
+
+    /// Is none of them any more.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; then the others miss it for a while.
+    pub async fn leave(&self) -> Result<(), Unavailable> {
+        roster::leave(&self.link, &self.name).await
     }
 
     /// Asks one gateway. `None` when it is not there, has nothing to say or does not answer in time.
@@ -48,29 +94,65 @@ impl Bus {
             .then_some(answer.payload)
     }
 
-    /// Asks every gateway, this one included, and returns what came in time.
-    pub async fn ask_all(&self, kind: &str, body: Bytes, patience: Duration) -> Vec<Bytes> {
+    /// Asks every other gateway. Returns when all have answered or the patience is over; those that have
+    /// not are there too, without an answer.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when nobody can be asked, or when it is not known who there is to ask.
+    pub async fn ask_others(
+        &self,
+        kind: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Vec<Heard>, Unavailable> {
         let deadline = Instant::now() + patience;
+        let late = |_| Unavailable("NATS did not answer in time".to_owned());
+        let failed = |error: String| Unavailable(error);
         let client = &self.link.client;
         let inbox = client.new_inbox();
-        let Ok(Ok(mut answers)) = timeout_at(deadline, client.subscribe(inbox.clone())).await
-        else {
-            return Vec::new();
+        let asking = async {
+            // First who there is: whoever comes later knows already what was done before.
+            let missing = roster::all(&self.link).await?;
+            let answers = client.subscribe(inbox.clone()).await;
+            let answers = answers.map_err(|error| failed(error.to_string()))?;
+            let subject = names::node(None, kind);
+            let asked = client.publish_with_reply_and_headers(subject, inbox, self.from(), body);
+            asked.await.map_err(|error| failed(error.to_string()))?;
+            Ok((missing, answers))
         };
-        let asking = client.publish_with_reply(names::node(None, kind), inbox, body);
-        let mut found = Vec::new();
-        if let Ok(Ok(())) = timeout_at(deadline, asking).await {
-            while let Ok(Some(answer)) = timeout_at(deadline, answers.next()).await {
-                if answer.status.is_none() {
-                    found.push(answer.payload);
-                }
+        let (mut missing, mut answers) = timeout_at(deadline, asking).await.map_err(late)??;
+        missing.remove(&*self.name);
+        let mut heard = Vec::new();
+        let mut ids = BTreeSet::new();
+        while !missing.is_empty() && heard.len() < MOST_ANSWERS {
+            let Ok(Some(answer)) = timeout_at(deadline, answers.next()).await else {
+                break;
+            };
+            let Some((id, node)) = sender(&answer) else {
+                continue;
+            };
+            if ids.insert(id) {
+                missing.remove(&node);
+                let answer = Some(answer.payload).filter(|bytes| bytes.len() <= MAX_BYTES);
+                heard.push(Heard { node, answer });
             }
         }
-        found
+        heard.extend(missing.into_iter().map(|node| Heard { node, answer: None }));
+        heard.sort_by(|a, b| a.node.cmp(&b.node));
+        Ok(heard)
+    }
+
+    fn from(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(FROM, format!("{} {}", self.node, self.name).as_str());
+        headers
     }
 
     /// Answers this kind of question, from now on until the gateway ends. An empty answer says that
     /// there is none.
+    ///
+    /// # Errors
+    /// When NATS does not take the subscription.
     pub async fn serve<F>(
         &self,
         kind: &str,
@@ -86,18 +168,36 @@ impl Bus {
         let all = client.subscribe(names::node(None, kind)).await?;
         let mut questions = futures_util::stream::select(own, all);
         let stop = self.link.stop.clone();
+        let bus = self.clone();
+        let room = Arc::new(Semaphore::new(ANSWERED_AT_ONCE));
         let serving = async move {
             while let Some(question) = questions.next().await {
-                let (client, answer) = (client.clone(), answer(question.payload));
+                let is_ours = sender(&question).is_some_and(|(id, _)| id == *bus.node);
+                if is_ours || question.payload.len() > MAX_BYTES {
+                    continue;
+                }
+                let Ok(permit) = room.clone().acquire_owned().await else {
+                    return;
+                };
+                let (client, from) = (client.clone(), bus.from());
+                let answer = answer(question.payload);
                 tokio::spawn(async move {
                     let answer = answer.await;
                     if let Some(reply) = question.reply {
-                        let _ = client.publish(reply, answer).await;
+                        let _ = client.publish_with_headers(reply, from, answer).await;
                     }
+                    drop(permit);
                 });
             }
         };
         tokio::spawn(stop.run_until_cancelled_owned(serving));
         Ok(())
     }
+}
+
+/// The id and the name of the gateway that sent it.
+fn sender(message: &Message) -> Option<(String, String)> {
+    let value = message.headers.as_ref()?.get(FROM)?.as_str();
+    let (id, name) = value.split_once(' ')?;
+    Some((id.to_owned(), name.to_owned()))
 }

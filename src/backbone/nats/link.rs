@@ -220,6 +220,25 @@ impl Link {
         read_answer(&message.payload)
     }
 
+    /// Writes an entry of a bucket; returns its revision.
+    pub(super) async fn store(
+        &self,
+        subject: String,
+        headers: Option<HeaderMap>,
+        body: Bytes,
+    ) -> Result<Result<u64, ApiError>, Unavailable> {
+        #[derive(serde::Deserialize)]
+        struct Stored {
+            seq: u64,
+        }
+        let answer = self.request(subject, headers, body).await?;
+        if answer.status.is_some() {
+            return Err(Unavailable("the bucket does not answer".to_owned()));
+        }
+        let stored = read_answer::<Stored>(&answer.payload)?;
+        Ok(stored.map(|stored| stored.seq))
+    }
+
     async fn take_answers(self: Arc<Self>, mut answers: Subscriber) {
         while let Some(message) = answers.next().await {
             let token = message.subject.rsplit('.').next();

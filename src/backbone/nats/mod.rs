@@ -10,7 +10,9 @@
 //! * `publisher`, `ids`: publishing, and message ids across partitions.
 //! * `queue`: what is decided in any order and goes on in the order it came. Pure.
 //! * `sessions`: sessions that any gateway can go on with.
+//! * `roster`: which gateways there are.
 //! * `bus`: what gateways ask each other.
+//! * `revocations`: users and tokens that every gateway turns away.
 //! * `cache`: the newest records of those. Pure.
 //! * `question`: questions for a topic's end, and their answers.
 //! * `pump`: the topics that somebody on this node listens to.
@@ -31,6 +33,8 @@ mod pump;
 mod question;
 mod queue;
 mod reader;
+mod revocations;
+mod roster;
 mod sessions;
 mod setup;
 mod tracker;
@@ -42,7 +46,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-pub use self::bus::Bus;
+pub use self::bus::{Bus, Heard};
+pub use self::revocations::{Revocation, Revocations, Whose};
 pub(crate) use self::sessions::TakeOver;
 pub use self::sessions::{NatsSessions, TAKE_OVER};
 
@@ -60,8 +65,6 @@ use crate::protocol::{Epoch, Position, SeqNo, Topic};
 
 /// How often the streams are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-/// How often in a row a stream has to be another one.
-const MOST_DOUBTS: u32 = 3;
 /// Questions to the streams that follow a lost connection, at once.
 const MOST_CHECKS: usize = 64;
 /// Bytes of the newest records that are kept for clients that come back.
@@ -86,6 +89,10 @@ pub struct Options {
     pub session_ttl: Duration,
     /// Bytes of kept sessions in all.
     pub session_bytes: u64,
+    /// How long a revocation is kept.
+    pub revocation_ttl: Duration,
+    /// What this gateway is called among the others.
+    pub node: String,
     /// How long is waited at the start for servers that are not there yet.
     pub connect_patience: Duration,
 }
@@ -101,6 +108,8 @@ impl Default for Options {
             max_message_bytes: 64 * 1024,
             session_ttl: Duration::from_secs(120),
             session_bytes: 256 << 20,
+            revocation_ttl: Duration::from_secs(30 * 24 * 3600),
+            node: "gateway".to_owned(),
             connect_patience: Duration::from_secs(10),
         }
     }
@@ -187,6 +196,7 @@ pub struct Nats {
     pumps: Arc<[mpsc::UnboundedSender<Command>]>,
     runtime: tokio::runtime::Handle,
     replicas: usize,
+    name: String,
 }
 
 impl Nats {
@@ -237,12 +247,12 @@ impl Nats {
             Box::new(acked),
         );
         let replicas = options.replicas;
+        let name = options.node.clone();
         let caretaker = Caretaker {
             shared: shared.clone(),
             pumps: pumps.clone(),
             options,
             retention: retention.clone(),
-            doubts: vec![0; usize::from(shared.partitions)],
             ends: Vec::new(),
         };
         tokio::spawn(
@@ -258,13 +268,20 @@ impl Nats {
             pumps,
             runtime: tokio::runtime::Handle::current(),
             replicas,
+            name,
         })
     }
 
     /// The way to the other gateways.
     #[must_use]
     pub fn bus(&self) -> Bus {
-        Bus::new(self.shared.link.clone(), &self.shared.node)
+        Bus::new(self.shared.link.clone(), &self.shared.node, &self.name)
+    }
+
+    /// Users and tokens that all gateways turn away.
+    #[must_use]
+    pub fn revocations(&self) -> Revocations {
+        Revocations::new(self.shared.link.clone())
     }
 
     /// The sessions of all gateways; called once.
@@ -290,8 +307,6 @@ struct Caretaker {
     retention: Retention,
     /// The end of each stream when it was looked at last.
     ends: Vec<SeqNo>,
-    /// How often in a row a stream was another one than we know, by partition.
-    doubts: Vec<u32>,
 }
 
 impl Caretaker {
@@ -343,21 +358,14 @@ impl Caretaker {
         None
     }
 
-    /// A server that has just got a stream, or its leadership, may be wrong about when it was made: a
-    /// new one is believed when its numbers have gone back, or when it stays.
-    fn compare(&mut self, partition: u16, info: &setup::Info) {
-        let at = usize::from(partition);
-        let epoch = setup::epoch(&names::stream(partition), &info.created);
-        if self.shared.epoch(partition) == epoch {
-            self.doubts[at] = 0;
+    /// Whether the stream is still the one that we know.
+    fn compare(&self, partition: u16, info: &setup::Info) {
+        let Some(epoch) = info.epoch() else {
             return;
-        }
-        self.doubts[at] += 1;
-        let went_back = self.ends.get(at).is_some_and(|end| info.state.last < *end);
-        if went_back || self.doubts[at] >= MOST_DOUBTS {
+        };
+        if self.shared.epoch(partition) != epoch {
             tracing::warn!(partition, "the stream is a new one: its numbers begin anew");
-            self.doubts[at] = 0;
-            self.shared.epochs.write()[at] = epoch;
+            self.shared.epochs.write()[usize::from(partition)] = epoch;
             self.tell_all(|| Command::Renumbered(partition));
         }
     }

@@ -77,6 +77,38 @@ pub(super) fn session(id: u128) -> String {
     format!("$KV.micro-socket-sessions.{id:032x}")
 }
 
+/// The bucket of revocations, and the stream behind it.
+pub(super) const REVOKED_STREAM: &str = "KV_micro-socket-revoked";
+
+/// All keys of the bucket of revocations.
+pub(super) const REVOKED_ALL: &str = "$KV.micro-socket-revoked.>";
+
+/// The key of a revoked user (kind `user`) or token (kind `jti`), as a subject.
+#[must_use]
+pub(super) fn revoked(kind: &str, name: &str) -> String {
+    format!("$KV.micro-socket-revoked.{kind}.{}", token(name))
+}
+
+/// The bucket of the gateways that are there, and the stream behind it.
+pub(super) const NODES_STREAM: &str = "KV_micro-socket-nodes";
+
+const NODES: &str = "$KV.micro-socket-nodes.";
+
+/// All keys of that bucket.
+pub(super) const NODES_ALL: &str = "$KV.micro-socket-nodes.>";
+
+/// The key of a gateway, as a subject.
+#[must_use]
+pub(super) fn present(node: &str) -> String {
+    format!("{NODES}{}", token(node))
+}
+
+/// The gateway of a subject that [`present`] made.
+#[must_use]
+pub(super) fn who(subject: &str) -> Option<String> {
+    untoken(subject.strip_prefix(NODES)?)
+}
+
 /// Where one node is asked, or all of them.
 #[must_use]
 pub(super) fn node(node: Option<&str>, kind: &str) -> String {
@@ -178,6 +210,18 @@ mod tests {
         ] {
             assert!(topic(subject).is_none(), "{subject}");
         }
+    }
+
+    #[test]
+    fn a_key_of_a_gateway_gives_its_name_back() {
+        assert_eq!(present("web.1"), "$KV.micro-socket-nodes.web=2E1");
+        assert_eq!(who(&present("web.1")).as_deref(), Some("web.1"));
+        assert_eq!(who("$KV.micro-socket-nodes.web.1"), None);
+        assert_eq!(who("$KV.other.web"), None);
+        assert_eq!(
+            revoked("user", "a.b *"),
+            "$KV.micro-socket-revoked.user.a=2Eb=20=2A"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::bus::Bus;
-use super::link::{Link, read_answer};
+use super::link::Link;
 use super::names;
 use super::reader::ask_leader;
 use crate::backbone::sessions::StoredSession;
@@ -246,10 +246,6 @@ impl Shared {
         entry: &Entry,
         revision: u64,
     ) -> Result<Written, Unavailable> {
-        #[derive(Deserialize)]
-        struct Answer {
-            seq: u64,
-        }
         let mut headers = HeaderMap::new();
         headers.insert(
             "Nats-Expected-Last-Subject-Sequence",
@@ -258,15 +254,8 @@ impl Shared {
         // Strings and numbers: writing them to memory cannot fail.
         let body = serde_json::to_vec(entry).unwrap_or_default();
         let subject = names::session(id);
-        let answer = self
-            .link
-            .request(subject, Some(headers), body.into())
-            .await?;
-        if answer.status.is_some() {
-            return Err(Unavailable("the bucket does not answer".to_owned()));
-        }
-        match read_answer::<Answer>(&answer.payload)? {
-            Ok(answer) => Ok(Written::Now(answer.seq)),
+        match self.link.store(subject, Some(headers), body.into()).await? {
+            Ok(revision) => Ok(Written::Now(revision)),
             Err(error) if error.err_code == NOT_THE_NEWEST => Ok(Written::Late),
             Err(error) => Err(Unavailable(error.to_string())),
         }

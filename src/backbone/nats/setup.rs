@@ -6,11 +6,10 @@ use std::time::Duration;
 use async_nats::ServerInfo;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
 use super::link::{ApiError, Link};
-use super::{Options, names};
+use super::{Options, names, revocations, roster};
 use crate::backbone::Retention;
 use crate::protocol::Epoch;
 
@@ -23,11 +22,12 @@ const NAME_IN_USE: u32 = 10058;
 /// A cluster that elects its leader, or has not found its servers yet.
 const NOT_YET: [u32; 4] = [10004, 10005, 10008, 10009];
 
+/// What stands before the epoch in a stream's description.
+const EPOCH: &str = ", epoch ";
+
 /// A stream as the server describes it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Info {
-    /// When it was made: another moment is another stream, whose numbers begin anew.
-    pub(super) created: String,
     config: Value,
     /// Its ends.
     pub(super) state: Ends,
@@ -44,12 +44,16 @@ pub(super) struct Ends {
     pub(super) last: u64,
 }
 
-/// The epoch of a stream's numbers.
-#[must_use]
-pub(super) fn epoch(stream: &str, created: &str) -> Epoch {
-    let hash = Sha256::digest(format!("{stream} {created}"));
-    let digits: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    Epoch::new(&digits)
+impl Info {
+    /// The epoch of its numbers, as whoever made the stream wrote it down: when it was made is told
+    /// otherwise by one server than by another, for a while or after a change of leaders. `None` when
+    /// no gateway made it.
+    #[must_use]
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        let (_, epoch) = self.config["description"].as_str()?.rsplit_once(EPOCH)?;
+        let fits = epoch.len() == 16 && epoch.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fits.then(|| Epoch::new(epoch))
+    }
 }
 
 /// Whether the server can do what is needed.
@@ -85,7 +89,11 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(i64::MAX as u64)
 }
 
-/// The streams that are needed. The first ones are those of the messages, by partition.
+fn new_epoch() -> String {
+    uuid::Uuid::new_v4().simple().to_string()[..16].to_owned()
+}
+
+/// The streams that are needed, with epochs for those that have to be made. The first ones are those of the messages, by partition.
 #[must_use]
 pub(super) fn plan(options: &Options, retention: &Retention) -> Vec<Value> {
     let partitions = options.partitions;
@@ -96,7 +104,10 @@ pub(super) fn plan(options: &Options, retention: &Retention) -> Vec<Value> {
             let kept = retention.history_ttl.max(retention.dedup_ttl);
             json!({
                 "name": names::stream(partition),
-                "description": format!("micro-socket messages, partition {partition} of {partitions}"),
+                "description": format!(
+                    "micro-socket messages, partition {partition} of {partitions}{EPOCH}{}",
+                    new_epoch()
+                ),
                 "subjects": [names::inward_all(partition)],
                 "retention": "limits",
                 "storage": "file",
@@ -149,6 +160,35 @@ pub(super) fn plan(options: &Options, retention: &Retention) -> Vec<Value> {
         "allow_rollup_hdrs": true,
         "deny_delete": true,
     }));
+    streams.push(json!({
+        "name": names::REVOKED_STREAM,
+        "description": "micro-socket revoked users and tokens",
+        "subjects": [names::REVOKED_ALL],
+        "retention": "limits",
+        "storage": "file",
+        // One more is refused; none is forgotten before its time.
+        "discard": "new",
+        "num_replicas": replicas,
+        "max_age": nanos(options.revocation_ttl),
+        "max_msgs": revocations::MOST,
+        "max_msgs_per_subject": 1,
+        "allow_rollup_hdrs": true,
+        "deny_delete": true,
+    }));
+    streams.push(json!({
+        "name": names::NODES_STREAM,
+        "description": "micro-socket gateways",
+        "subjects": [names::NODES_ALL],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "num_replicas": replicas,
+        "max_age": nanos(roster::FORGOTTEN_AFTER),
+        "max_msgs": roster::MOST_NODES,
+        "max_msgs_per_subject": 1,
+        "allow_rollup_hdrs": true,
+        "deny_delete": true,
+    }));
     streams
 }
 
@@ -168,9 +208,8 @@ pub(super) async fn ensure(
         let info = make(link, name, &wanted, options.connect_patience)
             .await
             .map_err(|why| format!("stream {name}: {why}"))?;
-        epochs.push(epoch(name, &info.created));
+        epochs.extend(info.epoch());
     }
-    epochs.truncate(usize::from(options.partitions));
     Ok(epochs)
 }
 
@@ -201,7 +240,7 @@ async fn make(link: &Link, name: &str, wanted: &Value, patience: Duration) -> Re
     // Asked for again: what the server stored, not what it was sent.
     let info = settled(link, name, deadline).await?;
     let mut faults = Vec::new();
-    differences(wanted, &info.config, "", &mut faults);
+    differences(&with_epoch_of(&info, wanted), &info.config, "", &mut faults);
     if faults.is_empty() {
         return Ok(info);
     }
@@ -212,8 +251,18 @@ async fn make(link: &Link, name: &str, wanted: &Value, patience: Duration) -> Re
     ))
 }
 
-/// The stream once its servers agree about it: one that has just got it may be wrong about when it
-/// was made.
+/// What is wanted, but for the epoch: that of the stream's maker holds.
+fn with_epoch_of(info: &Info, wanted: &Value) -> Value {
+    let mut wanted = wanted.clone();
+    let text = wanted["description"].as_str().unwrap_or_default();
+    if let (Some((text, _)), Some(epoch)) = (text.rsplit_once(EPOCH), info.epoch()) {
+        wanted["description"] = format!("{text}{EPOCH}{epoch}").into();
+    }
+    wanted
+}
+
+/// The stream once its servers agree about it: of two that make it at the same moment, the later one
+/// can have the last word.
 async fn settled(link: &Link, name: &str, deadline: Instant) -> Result<Info, String> {
     let mut before: Option<Info> = None;
     loop {
@@ -221,7 +270,7 @@ async fn settled(link: &Link, name: &str, deadline: Instant) -> Result<Info, Str
             .api::<Info>(&format!("STREAM.INFO.{name}"), &json!({}))
             .await;
         let problem = match (answer, &before) {
-            (Ok(Ok(info)), Some(before)) if before.created == info.created => return Ok(info),
+            (Ok(Ok(info)), Some(before)) if before.config == info.config => return Ok(info),
             (Ok(Ok(info)), _) if info.config["num_replicas"] == 1 => return Ok(info),
             (Ok(Ok(info)), _) => {
                 before = Some(info);
@@ -292,12 +341,41 @@ mod tests {
         );
     }
 
+    fn described(text: &str) -> Info {
+        let state = Ends { first: 1, last: 0 };
+        let config = json!({ "description": text });
+        Info { config, state }
+    }
+
     #[test]
-    fn an_epoch_is_of_one_stream_and_its_making() {
-        let first = epoch("S_0", "2026-01-01T00:00:00Z");
-        assert_eq!(first.as_str().len(), 16);
-        assert_eq!(first, epoch("S_0", "2026-01-01T00:00:00Z"));
-        assert_ne!(first, epoch("S_1", "2026-01-01T00:00:00Z"));
-        assert_ne!(first, epoch("S_0", "2026-01-01T00:00:01Z"));
+    fn the_epoch_is_what_the_maker_wrote_down() {
+        let found = described("micro-socket messages, partition 0 of 1, epoch 0123456789abcdef");
+        assert_eq!(found.epoch().unwrap().as_str(), "0123456789abcdef");
+        let retention = Retention {
+            history_size: 1,
+            history_ttl: Duration::from_secs(1),
+            history_bytes: 1,
+            dedup_ttl: Duration::from_secs(1),
+            dedup_bytes: 1,
+        };
+        let plan = plan(&Options::default(), &retention);
+        let wanted = &with_epoch_of(&found, &plan[0])["description"];
+        assert_eq!(*wanted, found.config["description"]);
+        // Another partition is another partition.
+        let other = described("micro-socket messages, partition 0 of 2, epoch 0123456789abcdef");
+        assert_ne!(
+            with_epoch_of(&other, &plan[0])["description"],
+            other.config["description"]
+        );
+        for text in [
+            "",
+            "micro-socket messages",
+            "a, epoch x",
+            "a, epoch 0123456789abcdeg",
+        ] {
+            let found = described(text);
+            assert!(found.epoch().is_none(), "{text}");
+            assert_eq!(with_epoch_of(&found, &plan[0]), plan[0]);
+        }
     }
 }

@@ -188,7 +188,7 @@ fn health(out: &mut Exposition, gateway: &Gateway, totals: &Totals) {
     out.gauge(
         "micro_socket_slo_burn_rate",
         "How fast the last 5 minutes used up the allowed misses; above 1 is too fast.",
-        gateway.burn_rate(&totals.latency),
+        gateway.recent(&totals.latency).burn_rate(slo.objective),
     );
     out.gauge(
         "micro_socket_backbone_up",

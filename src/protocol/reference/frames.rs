@@ -140,8 +140,13 @@ pub const FRAMES: &[FrameDoc] = &[
                 "string",
                 "What an ack means, when the log is brought to the disk only every so often: fsync every 100ms.",
             ),
+            optional(
+                "node",
+                "string",
+                "The gateway that you are on (setting node).",
+            ),
         ],
-        example: r#"{"type":"ready","sessionId":"6f1c2a","resumed":false,"userId":"demo-user"}"#,
+        example: r#"{"type":"ready","sessionId":"6f1c2a","resumed":false,"userId":"demo-user","node":"web1-3000"}"#,
     },
     FrameDoc {
         name: "subscribed",

@@ -123,8 +123,8 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     },
     EndpointDoc {
         method: "GET",
-        path: "/stats",
-        summary: "Connections, topics and subscriptions now, counters and latency.",
+        path: "/stats?scope=",
+        summary: "Connections, topics and subscriptions now, counters and latency; of all gateways with scope=cluster.",
     },
     EndpointDoc {
         method: "GET",
@@ -149,12 +149,12 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     EndpointDoc {
         method: "GET",
         path: "/api/topics?prefix=&after=&limit=",
-        summary: "Topics with a subscriber on this gateway, with their counts; needs the claim admin.",
+        summary: "Topics with a subscriber on any gateway, with their counts; needs the claim admin.",
     },
     EndpointDoc {
         method: "GET",
         path: "/api/users/{user}/connections",
-        summary: "The user's connections to this gateway; needs the claim admin.",
+        summary: "The user's connections to any gateway; needs the claim admin.",
     },
     EndpointDoc {
         method: "POST",
@@ -205,6 +205,11 @@ pub const SETTINGS: &[SettingDoc] = &[
         "A TOML file; its keys are the names in this table.",
     ),
     setting(
+        "node",
+        "host name and port",
+        "What this gateway is called among the gateways, in ready and in /stats: 1 to 64 letters, digits, '.', '_' and '-'.",
+    ),
+    setting(
         "backbone",
         "memory",
         "What numbers, keeps and replays messages: memory, disk, or nats (any number of gateways on NATS JetStream).",
@@ -230,6 +235,11 @@ pub const SETTINGS: &[SettingDoc] = &[
         "nats-partitions",
         "1",
         "JetStream streams that topics are spread over, at most 64; the same on every gateway, and from the beginning.",
+    ),
+    setting(
+        "revocation-ttl",
+        "720h",
+        "How long all gateways on NATS remember what was revoked: at least as long as a token lives.",
     ),
     setting(
         "auth",

@@ -1,6 +1,4 @@
-//! What gateways do for each other: so far, let go of a session that another one takes over.
-//!
-//! Uses: backbone, gateway, session, transport.
+//! Letting go of a session that another gateway takes over.
 
 use std::sync::{Arc, Weak};
 
@@ -13,10 +11,12 @@ use crate::gateway::Gateway;
 use crate::session::session_id;
 use crate::transport::ShardHandle;
 
+use super::{read, written};
+
 /// This gateway, as the others see it.
 ///
 /// It keeps nothing alive: what it answers from ends with the gateway.
-pub struct Member {
+pub(super) struct Member {
     gateway: Weak<Gateway>,
     shards: Vec<ShardHandle>,
     sessions: Weak<NatsSessions>,
@@ -27,7 +27,7 @@ impl Member {
     ///
     /// # Errors
     /// When NATS does not take the subscriptions.
-    pub async fn join(
+    pub(super) async fn join(
         bus: &Bus,
         gateway: &Arc<Gateway>,
         shards: Vec<ShardHandle>,
@@ -52,7 +52,7 @@ impl Member {
 
     /// Another gateway has the session now: says where it stood.
     async fn take_over(&self, body: &[u8]) -> Bytes {
-        let Ok(TakeOver { id, user }) = serde_json::from_slice(body) else {
+        let Some(TakeOver { id, user }) = read(body) else {
             return Bytes::new();
         };
         let Some(id) = session_id(&id) else {
@@ -62,11 +62,7 @@ impl Member {
             sessions.let_go(id);
         }
         let stood = self.close(id, &user).await;
-        stood.map_or_else(Bytes::new, |record| {
-            // Strings and numbers: writing them to memory cannot fail.
-            let session = StoredSession::from(&record);
-            serde_json::to_vec(&session).unwrap_or_default().into()
-        })
+        stood.map_or_else(Bytes::new, |record| written(&StoredSession::from(&record)))
     }
 
     /// Closes the socket that holds the session, if there is one here.
