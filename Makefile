@@ -1,5 +1,6 @@
 # make run     builds what is missing and serves http://127.0.0.1:3000/docs; ARGS="--addr ..." for settings
 # make watch   the same for development: rebuilds and reloads on every change
+# make cluster three nats-servers and two gateways on this machine: kill one and look; ARGS for settings
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
 # make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
@@ -36,6 +37,10 @@ run: build
 
 watch: tools
 	@cargo leptos watch
+
+cluster: build
+	@.ci/tools nats-server
+	@deploy/cluster $(ARGS)
 
 build: tools target/site/.built
 
@@ -87,4 +92,4 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 
 no-binary:
 
-.PHONY: help run watch build test conformance bench clean tools no-binary
+.PHONY: help run watch cluster build test conformance bench clean tools no-binary

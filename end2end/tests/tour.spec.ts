@@ -15,6 +15,8 @@ test('multi-topic: connect, set up, subscribe, publish, unsubscribe', async ({ p
   await expect(rows(page, 'subscribed', 'alerts')).toHaveCount(1)
   await expect(rows(page, 'ready', 'sessionId')).toHaveCount(1)
   await expect(page.getByText('Ready as demo-user')).toBeVisible()
+  const { node } = await (await page.request.get('/stats')).json()
+  await expect(page.getByText(`on ${node}`, { exact: true })).toBeVisible()
 
   await send(page, 'subscribe', { Topic: topic })
   await expect(rows(page, 'subscribed', topic)).toHaveCount(1)

@@ -2,10 +2,9 @@
 //! subscriber is there afterwards, once, at its place, in the same epoch.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -16,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::harness::process::Process;
 use crate::harness::socket::{publish, seq_no};
 use crate::harness::{Request, Socket, soon};
 
@@ -26,53 +26,18 @@ const IN_FLIGHT: u64 = 64;
 
 type Ws = WebSocketStream<TcpStream>;
 
-/// The gateway as a process of its own.
-struct Process {
-    child: Child,
-    addr: SocketAddr,
-    /// Kept open: what it prints must go somewhere.
-    _stdout: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(data_dir: &Path, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_micro-socket"))
-            .args(["--addr=127.0.0.1:0", "--backbone=disk", "--log=warn"])
-            .args([
-                "--history-size=1000000",
-                "--history-ttl=1h",
-                "--dedup-ttl=1h",
-            ])
-            .arg("--data-dir")
-            .arg(data_dir)
-            .args(more)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        lines.read_line(&mut line).unwrap();
-        let addr = line.trim().rsplit(' ').next().unwrap().parse();
-        let addr = addr.unwrap_or_else(|_| panic!("no address: {line:?}"));
-        Self {
-            child,
-            addr,
-            _stdout: lines,
-        }
-    }
-
-    /// SIGKILL: nothing of it runs any more.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A gateway that keeps its messages in this folder.
+fn start(data_dir: &Path, more: &[&str]) -> Process {
+    let data_dir = format!("--data-dir={}", data_dir.display());
+    let mut flags = vec![
+        "--backbone=disk",
+        &data_dir,
+        "--history-size=1000000",
+        "--history-ttl=1h",
+        "--dedup-ttl=1h",
+    ];
+    flags.extend_from_slice(more);
+    Process::start(&flags)
 }
 
 /// Where a message was said to be.
@@ -188,7 +153,7 @@ async fn history(addr: SocketAddr, topic: &str) -> (HashMap<u64, String>, String
 async fn what_was_acknowledged_survives_kill_9_at_any_moment() {
     let dir = tempfile::tempdir().unwrap();
     let mut acked: HashMap<String, Place> = HashMap::new();
-    let mut gateway = Process::start(dir.path(), &[]);
+    let mut gateway = start(dir.path(), &[]);
     for round in 0..ROUNDS {
         let listener = connect(gateway.addr, "bob", &["t0", "t1", "t2"]).await;
         let listener = tokio::spawn(listen_until_death(listener));
@@ -207,7 +172,7 @@ async fn what_was_acknowledged_survives_kill_9_at_any_moment() {
         }
         let seen = soon("the listener", listener).await.unwrap();
 
-        gateway = Process::start(dir.path(), &[]);
+        gateway = start(dir.path(), &[]);
         let mut kept = HashMap::new();
         for topic in ["t0", "t1", "t2"] {
             let (messages, epoch) = history(gateway.addr, topic).await;
@@ -274,7 +239,7 @@ async fn what_was_acknowledged_survives_kill_9_at_any_moment() {
 #[tokio::test]
 async fn a_session_goes_on_after_kill_9() {
     let dir = tempfile::tempdir().unwrap();
-    let gateway = Process::start(dir.path(), &[]);
+    let gateway = start(dir.path(), &[]);
     let mut socket = Socket::connect(gateway.addr, "/ws").await;
     let ready = socket.setup("ann", &["t"]).await;
     let session = ready["sessionId"].as_str().unwrap().to_owned();
@@ -291,7 +256,7 @@ async fn a_session_goes_on_after_kill_9() {
     .await;
     gateway.kill();
 
-    let gateway = Process::start(dir.path(), &[]);
+    let gateway = start(dir.path(), &[]);
     let mut other = Socket::connect(gateway.addr, "/ws").await;
     other.setup("bob", &[]).await;
     other.publish("t", "m2", json!(2)).await;
@@ -311,7 +276,7 @@ async fn a_session_goes_on_after_kill_9() {
 #[tokio::test]
 async fn a_second_process_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
-    let _first = Process::start(dir.path(), &[]);
+    let _first = start(dir.path(), &[]);
     let second = Command::new(env!("CARGO_BIN_EXE_micro-socket"))
         .args(["--addr=127.0.0.1:0", "--backbone=disk", "--data-dir"])
         .arg(dir.path())
@@ -328,27 +293,20 @@ async fn a_polite_stop_with_an_interval_keeps_everything_and_the_epoch() {
     let dir = tempfile::tempdir().unwrap();
     // So long that only the stop can have brought it to the disk.
     let interval = ["--fsync=60s"];
-    let mut gateway = Process::start(dir.path(), &interval);
+    let mut gateway = start(dir.path(), &interval);
     let mut socket = Socket::connect(gateway.addr, "/ws").await;
     socket.setup("ann", &[]).await;
     let ack = socket.publish("t", "m", json!({"id": "m"})).await;
-    let id = gateway.child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    gateway.signal("TERM");
     let status = tokio::task::spawn_blocking(move || gateway.child.wait().unwrap());
     assert!(soon("the end", status).await.unwrap().success());
 
-    let gateway = Process::start(dir.path(), &interval);
+    let gateway = start(dir.path(), &interval);
     let (messages, epoch) = history(gateway.addr, "t").await;
     assert_eq!(messages[&seq_no(&ack)], "m");
     assert_eq!(ack["epoch"], epoch);
     gateway.kill();
     // Killed, it cannot know what was on the disk, and says so.
-    let gateway = Process::start(dir.path(), &interval);
+    let gateway = start(dir.path(), &interval);
     assert_ne!(history(gateway.addr, "t").await.1, epoch);
 }

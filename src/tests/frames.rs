@@ -37,7 +37,7 @@ async fn each_request_has_its_answer() {
     );
     assert_eq!(
         fields(&socket.next_text().await),
-        ["type", "sessionId", "resumed", "userId"]
+        ["type", "sessionId", "resumed", "userId", "node"]
     );
 
     socket.send(publish("b", "m1", json!({"n": 1}))).await;

@@ -1,7 +1,10 @@
 //! A gateway for one test, and who speaks to it.
 
 pub mod http;
+pub mod load;
 pub mod nats;
+pub mod nats_cluster;
+pub mod process;
 pub mod raw;
 pub mod socket;
 pub mod tokens;

@@ -21,6 +21,8 @@ mod closing;
 mod cluster;
 mod cluster_faults;
 mod cluster_operators;
+mod cluster_processes;
+mod cluster_script;
 mod deploy;
 mod documents;
 mod durability;

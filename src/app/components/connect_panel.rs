@@ -6,6 +6,7 @@ use super::super::page::Page;
 use super::super::playground::Offer;
 use super::super::playground::client::Client;
 use super::super::playground::phase::Phase;
+use super::super::playground::text::visible;
 
 const PRESETS: [(&str, &str); 2] = [
     ("Multi-topic (/ws)", "/ws"),
@@ -78,6 +79,7 @@ pub fn ConnectPanel(page: Page) -> impl IntoView {
 #[component]
 fn State(page: Page, phase: Memo<Phase>) -> impl IntoView {
     let next = Memo::new(move |_| page.with_client(Client::next_step));
+    let node = Memo::new(move |_| page.with_client(|client| client.node().to_owned()));
     let offers = move || next.with(|next| next.offers.clone());
     view! {
         <div class="state" data-phase=move || phase.with(Phase::name)>
@@ -85,6 +87,7 @@ fn State(page: Page, phase: Memo<Phase>) -> impl IntoView {
                 <p class="state-name">
                     <span class="dot" aria-hidden="true"></span>
                     {move || phase.with(Phase::words)}
+                    <span class="node">{move || node.with(|node| on_node(node))}</span>
                 </p>
                 <p class="next-step">{move || next.with(|next| next.words.clone())}</p>
             </div>
@@ -94,6 +97,15 @@ fn State(page: Page, phase: Memo<Phase>) -> impl IntoView {
                 </For>
             </div>
         </div>
+    }
+}
+
+/// Which gateway that is, where it says so.
+fn on_node(node: &str) -> String {
+    if node.is_empty() {
+        String::new()
+    } else {
+        format!("on {}", visible(node))
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Client {
     /// The topic that was last spoken of: the one to offer next.
     focus: String,
     session_id: String,
+    /// The gateway that it is on, as far as that says so.
+    node: String,
     published: bool,
     continuity: Continuity,
     /// When the token ends, in milliseconds since 1970.
@@ -94,6 +96,12 @@ impl Client {
     #[must_use]
     pub fn continuity(&self) -> &Continuity {
         &self.continuity
+    }
+
+    /// The gateway that it is on; empty while it is not set up.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        if self.is_ready() { &self.node } else { "" }
     }
 
     /// Whether something was published on this connection.
@@ -161,6 +169,7 @@ impl Client {
         match frame {
             ServerMessage::Ready(ready) => {
                 self.session_id = ready.session_id.to_string();
+                self.node = ready.node.as_deref().unwrap_or_default().to_owned();
                 let user_id = ready.user_id.to_string();
                 self.phase = Phase::Ready { user_id };
                 #[expect(

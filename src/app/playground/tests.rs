@@ -55,6 +55,17 @@ fn rows(playground: &Playground) -> Vec<std::sync::Arc<Row>> {
 }
 
 #[test]
+fn the_gateway_is_named_while_there_is_one() {
+    let ready = READY.replace('}', r#","node":"web1-3000"}"#);
+    let mut playground = play([opening(), Event::Opened, sent(SETUP), received(&ready)]);
+    assert_eq!(first(&playground).node(), "web1-3000");
+    playground.apply(happened(9.0, closed(1012)));
+    assert_eq!(first(&playground).node(), "");
+    let playground = play([opening(), Event::Opened, sent(SETUP), received(READY)]);
+    assert_eq!(first(&playground).node(), "");
+}
+
+#[test]
 fn the_states_follow_the_connection() {
     let tour = [
         (opening(), "connecting"),

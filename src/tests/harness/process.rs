@@ -1,0 +1,103 @@
+//! The gateway as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running gateway on a port that it chose. Killed when dropped.
+pub struct Process {
+    pub child: Child,
+    pub addr: SocketAddr,
+    /// Kept open: what it prints must go somewhere.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts one with these flags.
+    pub fn start(flags: &[&str]) -> Self {
+        Self::try_start(flags).expect("it ended before it listened")
+    }
+
+    /// The same; `None` when it ends before it listens.
+    pub fn try_start(flags: &[&str]) -> Option<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_micro-socket"));
+        // Nothing of the environment of the tests is a setting.
+        for (name, _) in std::env::vars() {
+            if name.starts_with("MICRO_SOCKET_") || name.starts_with("LEPTOS_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(["--addr=127.0.0.1:0", "--log=warn"])
+            .args(flags);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        lines.read_line(&mut line).unwrap();
+        if line.is_empty() {
+            child.wait().unwrap();
+            return None;
+        }
+        let addr = line.trim().rsplit(' ').next().unwrap().parse();
+        let addr = addr.unwrap_or_else(|_| panic!("no address: {line:?}"));
+        Some(Self {
+            child,
+            addr,
+            _stdout: lines,
+        })
+    }
+
+    /// Starts one as soon as NATS lets it: servers that look for each other need a while.
+    pub fn start_on_nats(flags: &[&str]) -> Self {
+        let began = Instant::now();
+        loop {
+            if let Some(process) = Self::try_start(flags) {
+                return process;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "NATS is not ready"
+            );
+        }
+    }
+
+    /// SIGKILL: nothing of it runs any more.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a process a signal.
+pub fn signal(process: u32, name: &str) {
+    let mut command = Command::new("kill");
+    command.args([&format!("-{name}"), &process.to_string()]);
+    assert!(command.status().unwrap().success());
+}
+
+/// Ports that nobody listens on, for programs that need to know theirs beforehand. They are below those
+/// that the kernel gives away.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    const FIRST: u16 = 20_000;
+    const COUNT: u32 = 12_000;
+    let mut at = std::process::id().wrapping_mul(97) % COUNT;
+    let mut held = Vec::new();
+    while held.len() < N {
+        at = (at + 1) % COUNT;
+        held.extend(TcpListener::bind(("127.0.0.1", FIRST + at as u16)));
+    }
+    std::array::from_fn(|n| held[n].local_addr().unwrap().port())
+}
