@@ -1,7 +1,7 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, metrics, slo.
+//! Uses: protocol, backbone, hub, auth, histogram, metrics, slo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,8 +13,9 @@ use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
     Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
+use crate::histogram::Distribution;
 use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
-use crate::metrics::{Distribution, Refused, ShardMetrics, SharedMetrics, Totals};
+use crate::metrics::{Refused, ShardMetrics, SharedMetrics, Totals};
 use crate::protocol::{ErrorCode, Position, Refusal, SeqNo, Topic};
 use crate::slo::{Counted, Slo, Window};
 

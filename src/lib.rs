@@ -10,7 +10,7 @@
 //! * [`hub`]: who listens to what on this node.
 //! * [`auth`]: who a token stands for, and what they may do.
 //! * [`gateway`]: the conductor; every publish and subscribe of every way in goes through it.
-//! * [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
+//! * [`histogram`], [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
 //! * [`transport`]: where a session meets a socket.
 //! * [`cluster`]: what gateways do for each other, and what operators ask of all of them.
 //! * [`http`]: every route on one screen, and what answers it.
@@ -33,6 +33,10 @@ pub mod client;
 
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 pub mod app;
+#[cfg(any(feature = "ssr", feature = "hydrate"))]
+pub mod histogram;
+#[cfg(any(feature = "ssr", feature = "hydrate"))]
+pub mod verify;
 
 #[cfg(feature = "ssr")]
 pub mod auth;
@@ -62,8 +66,6 @@ pub mod slo;
 pub mod telemetry;
 #[cfg(feature = "ssr")]
 pub mod transport;
-#[cfg(feature = "ssr")]
-pub mod verify;
 #[cfg(feature = "ssr")]
 pub mod websocket;
 

@@ -140,7 +140,8 @@ impl Driver {
         {
             wire.close(code, &reason);
         }
-        wire.flush(cx);
+        // Pending wakes the task again.
+        let _ = wire.flush(cx);
     }
 
     fn ended(&mut self, ending: Ending) {

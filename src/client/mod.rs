@@ -30,11 +30,14 @@
 //!
 //! The rooms: `options`, `event`, `handle` and `sign` are what a program sees; `machine`
 //! decides, purely, with `topics`, `receipts`, `publishes` and `backoff`; `driver` moves bytes between it
-//! (through `port`) and the platform, which is `native` (with `tls`) or `web`.
+//! (through `port`) and the platform, which is `native` (with `tls`) or `web`. `by_hand` is the platform's
+//! WebSocket and nothing else, for who wants to see everything.
 //!
 //! Uses: protocol.
 
 mod backoff;
+#[cfg(any(feature = "ssr", feature = "hydrate"))]
+pub(crate) mod by_hand;
 mod driver;
 mod event;
 mod handle;
@@ -72,7 +75,7 @@ use futures_util::Stream;
 use crate::protocol::ErrorFrame;
 
 pub use backoff::Backoff;
-#[cfg(feature = "ssr")]
+#[cfg(any(feature = "ssr", feature = "hydrate"))]
 pub(crate) use event::from_frame;
 pub use event::{Event, Message};
 pub use handle::{Handle, PublishError, Publishing, SendError};

@@ -33,19 +33,19 @@ pub(super) fn spawn(driver: Driver) -> Result<(), &'static str> {
 }
 
 /// 128 random bits: the standard library seeds its hashers from the system's randomness.
-pub(super) fn random() -> u128 {
+pub(crate) fn random() -> u128 {
     let half = || u128::from(RandomState::new().hash_one(0_u8));
     (half() << 64) | half()
 }
 
-pub(super) struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.0.elapsed()
     }
 }
@@ -111,10 +111,11 @@ impl Wire {
         }
     }
 
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
-        if let State::Open(socket) = &mut self.0 {
-            // Pending wakes the task again; an error shows when it is read.
-            let _ = Pin::new(socket.as_mut()).poll_flush(cx);
+    /// Ready when nothing waits to be written any more. An error shows when the socket is read.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            State::Open(socket) => Pin::new(socket.as_mut()).poll_flush(cx).map(drop),
+            State::Dialing(_) | State::Broken(_) => Poll::Ready(()),
         }
     }
 

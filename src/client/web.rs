@@ -34,7 +34,7 @@ pub(super) fn spawn(driver: Driver) -> Result<(), &'static str> {
 }
 
 /// 128 random bits.
-pub(super) fn random() -> u128 {
+pub(crate) fn random() -> u128 {
     let mut bytes = [0_u8; 16];
     let filled = web_sys::window()
         .and_then(|window| window.crypto().ok())
@@ -49,14 +49,14 @@ pub(super) fn random() -> u128 {
 }
 
 /// The page's monotonic clock.
-pub(super) struct Clock(Option<web_sys::Performance>);
+pub(crate) struct Clock(Option<web_sys::Performance>);
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(web_sys::window().and_then(|window| window.performance()))
     }
 
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         let ms = self
             .0
             .as_ref()
@@ -145,7 +145,9 @@ impl Wire {
     }
 
     /// The browser sends by itself.
-    pub(super) fn flush(&mut self, _cx: &mut Context<'_>) {}
+    pub(super) fn flush(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 
     pub(super) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         if let State::Broken(ending) = &mut self.state {

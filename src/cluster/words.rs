@@ -171,7 +171,7 @@ pub struct Counts {
     /// Those that could not.
     pub not_resumed: u64,
     /// Accept to write, in nanoseconds: buckets, and how many deliveries; see
-    /// [`crate::metrics::Distribution::filled`].
+    /// [`crate::histogram::Distribution::filled`].
     pub latency: Vec<(usize, u64)>,
     /// Deliveries of the last minutes, and those within the target.
     pub recent: (u64, u64),

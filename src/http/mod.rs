@@ -1,6 +1,6 @@
 //! The HTTP surface: every route on one screen, and one file for what answers it.
 //!
-//! Uses: protocol, backbone, gateway, transport, cluster, websocket, auth, config, metrics, slo, app.
+//! Uses: protocol, backbone, gateway, transport, cluster, websocket, auth, config, histogram, metrics, slo, app.
 
 mod api;
 pub mod assets;

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::cluster::{Counts, NodeCounts};
 use crate::gateway::Gateway;
-use crate::metrics::Distribution;
+use crate::histogram::Distribution;
 use crate::protocol::{ErrorCode, Refusal};
 use crate::slo::{Counted, Window};
 

@@ -3,20 +3,18 @@
 //! Each shard has its own [`ShardMetrics`] that only it writes; readers add them up. What is rarer
 //! than a delivery and comes from any thread is in [`SharedMetrics`].
 //!
-//! Uses: protocol.
+//! Uses: histogram, protocol.
 
 mod causes;
-mod histogram;
 mod shared;
 
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::histogram::{Distribution, Histogram, bucket};
 use crate::protocol::{CloseCode, ErrorCode};
 
 pub use causes::{EndCause, Refused};
-use histogram::bucket;
-pub use histogram::{Distribution, Histogram};
 pub use shared::{Pending, SharedMetrics};
 
 /// Adds to a counter that nobody else writes: cheaper than a read-modify-write.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::{AckStatus, ErrorCode};
 
-use super::{Counters, Distribution, Histogram, Refused};
+use super::{Counters, Refused};
+use crate::histogram::{Distribution, Histogram};
 
 /// Sockets that have not been set up yet.
 #[derive(Debug, Default)]

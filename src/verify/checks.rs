@@ -1,6 +1,5 @@
 //! Judges what was seen. Pure. An error says what is wrong.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::client::Message;
@@ -79,29 +78,29 @@ pub(super) fn each_in_order(
 
 /// Of the acks of one id exactly one is `ok`, and all name its position.
 pub(super) fn one_effect(acks: &[PublishAck<'_>]) -> Result<(), String> {
-    let mut by_id: HashMap<&str, Vec<&PublishAck<'_>>> = HashMap::new();
     for ack in acks {
-        by_id.entry(&ack.message_id).or_default().push(ack);
-    }
-    for (id, acks) in by_id {
-        let ok = acks.iter().filter(|a| a.status == AckStatus::Ok).count();
+        let same = acks.iter().filter(|a| a.message_id == ack.message_id);
+        let ok = same.clone().filter(|a| a.status == AckStatus::Ok).count();
         if ok != 1 {
-            return Err(format!("{id:?} was accepted {ok} times"));
+            return Err(format!("{:?} was accepted {ok} times", ack.message_id));
         }
-        if acks.iter().any(|a| a.seq_no != acks[0].seq_no) {
-            let seqs: Vec<u64> = acks.iter().map(|a| a.seq_no).collect();
-            return Err(format!("{id:?} has the positions {seqs:?}"));
+        if let Some(other) = same.into_iter().find(|a| a.seq_no != ack.seq_no) {
+            let (id, here, there) = (&ack.message_id, ack.seq_no, other.seq_no);
+            return Err(format!("{id:?} has the positions {here} and {there}"));
         }
     }
     Ok(())
 }
 
 /// p50, p95 and p99 in milliseconds.
-pub(super) fn percentiles(mut times: Vec<Duration>) -> [f64; 3] {
-    times.sort_unstable();
+pub(super) fn percentiles(times: &[Duration]) -> [f64; 3] {
+    let mut sorted = Vec::with_capacity(times.len());
+    for time in times {
+        sorted.insert(sorted.partition_point(|earlier| earlier < time), *time);
+    }
     [50, 95, 99].map(|percent| {
-        let rank = (times.len() * percent).div_ceil(100).max(1);
-        let time = times.get(rank - 1).copied().unwrap_or_default();
+        let rank = (sorted.len() * percent).div_ceil(100).max(1);
+        let time: Duration = sorted.get(rank - 1).copied().unwrap_or_default();
         time.as_secs_f64() * 1000.0
     })
 }
@@ -170,8 +169,8 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_the_nearest_rank() {
-        let times = (1..=100).rev().map(Duration::from_millis).collect();
-        assert_eq!(percentiles(times), [50.0, 95.0, 99.0]);
-        assert_eq!(percentiles(vec![]), [0.0; 3]);
+        let times: Vec<_> = (1..=100).rev().map(Duration::from_millis).collect();
+        assert_eq!(percentiles(&times), [50.0, 95.0, 99.0]);
+        assert_eq!(percentiles(&[]), [0.0; 3]);
     }
 }

@@ -1,26 +1,29 @@
-//! `micro-socket verify URL`: asks a live gateway for evidence of the seven promises, as a client.
+//! `micro-socket verify URL`, and the same on the page: asks a live gateway for evidence of the seven
+//! promises, as a client.
 //!
 //! It speaks on topics of its own, `verify.<random>.<promise>`, and ends within its time. `report`
 //! says what came of it, `checks` judges what was seen; both are pure. `peer` is a socket, `promises`
-//! and `access` speak on it.
+//! and `access` speak on it. `http` asks for `/stats` where no browser does.
 //!
 //! Uses: client, protocol.
 
 mod access;
 mod checks;
+#[cfg(not(target_arch = "wasm32"))]
+mod http;
 mod peer;
 mod promises;
 mod report;
 mod stats;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::client::by_hand::{Clock, within};
 use crate::protocol::Token;
 
-pub use report::{Finding, Outcome, Report};
+pub use report::{Finding, Outcome, PROMISES, Report};
 
 /// What to verify, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,49 +39,66 @@ pub struct Request {
 }
 
 /// Runs the seven promises, one after the other. Never takes longer than the request's timeout.
+#[cfg(not(target_arch = "wasm32"))]
 pub async fn run(request: &Request) -> Report {
-    let ends = Instant::now() + request.timeout;
-    let mut findings = Vec::new();
+    run_with(request, http::get, |_| {}).await
+}
+
+/// What a check saw; an error says what is wrong.
+type Seen = Result<(Outcome, String), String>;
+
+/// The same with the caller's own way to `get` the body of a URL, and a word on each promise as soon
+/// as it is checked.
+pub async fn run_with(
+    request: &Request,
+    get: impl AsyncFn(String) -> Result<String, String>,
+    mut tell: impl FnMut(&Finding),
+) -> Report {
+    let clock = Clock::start();
+    let ends = clock.now() + request.timeout;
+    let mut failed = |why: String| {
+        let report = Report::failed(&request.url, &why);
+        report.promises.iter().for_each(&mut tell);
+        report
+    };
     let target = match peer::Target::new(&request.url, request.token.clone()) {
         Ok(target) => target,
-        Err(why) => return Report::failed(&request.url, &why),
+        Err(why) => return failed(why),
     };
-    if let Err(why) = within(ends, target.user(&[])).await {
-        return Report::failed(&request.url, &why);
+    if let Err(why) = in_time(request.timeout, target.user(&[])).await {
+        return failed(why);
     }
     let denied = request.denied_topic.as_deref();
-    findings.push(finding("I1", "access", ends, access::check(&target, denied)).await);
-    findings.push(finding("I2", "dedup", ends, promises::dedup(&target)).await);
-    findings.push(finding("I3", "order", ends, promises::order(&target)).await);
-    findings.push(finding("I4", "delivery", ends, promises::delivery(&target)).await);
-    findings.push(finding("I5", "latency", ends, promises::latency(&target)).await);
-    findings.push(finding("I6", "resume", ends, promises::resume(&target)).await);
-    findings.push(finding("I7", "integrity", ends, promises::integrity(&target)).await);
+    let checks: [Pin<Box<dyn Future<Output = Seen> + '_>>; PROMISES.len()] = [
+        Box::pin(access::check(&target, denied)),
+        Box::pin(promises::dedup(&target)),
+        Box::pin(promises::order(&target)),
+        Box::pin(promises::delivery(&target)),
+        Box::pin(promises::latency(&target, &get)),
+        Box::pin(promises::resume(&target)),
+        Box::pin(promises::integrity(&target)),
+    ];
+    let mut findings = Vec::with_capacity(checks.len());
+    for ((id, promise), check) in PROMISES.into_iter().zip(checks) {
+        let left = ends.saturating_sub(clock.now());
+        let seen = in_time(left, check).await;
+        let (outcome, evidence) = seen.unwrap_or_else(|why| (Outcome::Fail, why));
+        let finding = Finding {
+            id,
+            promise,
+            outcome,
+            evidence,
+        };
+        tell(&finding);
+        findings.push(finding);
+    }
     Report::new(&request.url, findings)
 }
 
-async fn finding(
-    id: &'static str,
-    promise: &'static str,
-    ends: Instant,
-    check: impl Future<Output = Result<(Outcome, String), String>>,
-) -> Finding {
-    let (outcome, evidence) = within(ends, check)
-        .await
-        .unwrap_or_else(|why| (Outcome::Fail, why));
-    Finding {
-        id,
-        promise,
-        outcome,
-        evidence,
-    }
-}
-
-async fn within<T>(
-    ends: Instant,
+async fn in_time<T>(
+    left: Duration,
     check: impl Future<Output = Result<T, String>>,
 ) -> Result<T, String> {
-    tokio::time::timeout_at(ends, check)
-        .await
-        .unwrap_or_else(|_| Err("not done within --timeout".to_owned()))
+    let done = within(left, check).await;
+    done.unwrap_or_else(|| Err("not done within the timeout".to_owned()))
 }

@@ -1,15 +1,10 @@
 //! A WebSocket that speaks the protocol by hand: nothing is mended, so that everything is seen.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use http::Uri;
 use serde_json::value::RawValue;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use crate::client::by_hand::{Heard, RawSocket, random, within};
 use crate::client::{Event, Message, from_frame};
 use crate::protocol::{
     ClientMessage, Publish, PublishAck, Ready, Setup, Token, decode_server, encode_client,
@@ -29,7 +24,8 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(url: &str, token: Token) -> Result<Self, String> {
-        let run = RandomState::new().hash_one(0_u8);
+        // The high half is as random as the whole.
+        let run = (random() >> 64) as u64;
         Ok(Self {
             url: web_socket_url(url)?,
             token,
@@ -44,11 +40,10 @@ impl Target {
 
     /// A socket that is open.
     pub(super) async fn open(&self) -> Result<Peer, String> {
-        let dialing = connect_async_with_config(&self.url, None, true);
-        match tokio::time::timeout(PATIENCE, dialing).await {
-            Ok(Ok((ws, _))) => Ok(Peer(ws)),
-            Ok(Err(error)) => Err(format!("cannot open {}: {error}", self.url)),
-            Err(_) => Err(format!("{} does not answer", self.url)),
+        match within(PATIENCE, RawSocket::open(&self.url)).await {
+            Some(Ok(socket)) => Ok(Peer(socket)),
+            Some(Err(why)) => Err(format!("cannot open {}: {why}", self.url)),
+            None => Err(format!("{} does not answer", self.url)),
         }
     }
 
@@ -62,66 +57,53 @@ impl Target {
 
 /// The URL of the gateway's `/ws`, whichever way it is named.
 fn web_socket_url(url: &str) -> Result<String, String> {
-    let whole = if url.contains("://") {
-        url.to_owned()
-    } else {
-        format!("ws://{url}")
+    let (scheme, rest) = url.split_once("://").unwrap_or(("ws", url));
+    let scheme = match scheme {
+        "http" | "ws" => Some("ws"),
+        "https" | "wss" => Some("wss"),
+        _ => None,
     };
-    let bad = || format!("{url:?} is no URL of a gateway; try http://127.0.0.1:3000");
-    let uri: Uri = whole.parse().map_err(|_| bad())?;
-    let scheme = match uri.scheme_str() {
-        Some("http" | "ws") => "ws",
-        Some("https" | "wss") => "wss",
-        _ => return Err(bad()),
-    };
-    let authority = uri.authority().ok_or_else(bad)?;
-    let path = match uri.path() {
-        "" | "/" => "/ws",
-        path => path,
-    };
-    Ok(format!("{scheme}://{authority}{path}"))
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    match scheme {
+        Some(scheme) if !authority.is_empty() && !rest.contains(odd) => {
+            let path = if path.len() > 1 { path } else { "/ws" };
+            Ok(format!("{scheme}://{authority}{path}"))
+        }
+        _ => Err(format!(
+            "{url:?} is no URL of a gateway; try http://127.0.0.1:3000"
+        )),
+    }
 }
 
-/// One socket. Dropped, its connection is cut without a close.
-pub(super) struct Peer(WebSocketStream<MaybeTlsStream<TcpStream>>);
+/// One socket. Dropped, its connection is cut without a close, or closed by a browser.
+pub(super) struct Peer(RawSocket);
 
 impl Peer {
-    pub(super) async fn send(&mut self, message: &ClientMessage<'_>) -> Result<(), String> {
-        self.send_all(std::iter::once(encode_client(message))).await
+    pub(super) async fn send(&mut self, message: &ClientMessage<'_>) {
+        self.send_all([encode_client(message)]).await;
     }
 
     /// Sends frames with as few writes as possible.
-    pub(super) async fn send_all(
-        &mut self,
-        texts: impl IntoIterator<Item = String>,
-    ) -> Result<(), String> {
-        for text in texts {
-            self.0.feed(Frame::text(text)).await.map_err(|e| gone(&e))?;
-        }
-        self.0.flush().await.map_err(|e| gone(&e))
+    pub(super) async fn send_all(&mut self, texts: impl IntoIterator<Item = String>) {
+        self.0.send_all(texts).await;
     }
 
     /// The next frame. A close is an event too.
     pub(super) async fn next(&mut self) -> Result<Event, String> {
-        loop {
-            let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
-            match next.map_err(|_| format!("nothing came within {PATIENCE:?}"))? {
-                Some(Ok(Frame::Text(text))) => {
-                    let frame = decode_server(text.as_str()).map_err(|e| e.to_string())?;
-                    return Ok(from_frame(frame));
-                }
-                Some(Ok(Frame::Close(frame))) => {
-                    return Ok(Event::Closed {
-                        code: frame.as_ref().map_or(1005, |f| f.code.into()),
-                        reason: frame.map_or_else(String::new, |f| f.reason.as_str().to_owned()),
-                        was_clean: true,
-                        reconnect_in: None,
-                    });
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(gone(&error)),
-                None => return Err("the socket is gone".to_owned()),
-            }
+        let heard = within(PATIENCE, self.0.next()).await;
+        match heard.ok_or("nothing came within 5 s")? {
+            Ok(Heard::Text(text)) => decode_server(&text)
+                .map(from_frame)
+                .map_err(|error| error.to_string()),
+            Ok(Heard::Closed { code, reason }) => Ok(Event::Closed {
+                code,
+                reason,
+                was_clean: true,
+                reconnect_in: None,
+            }),
+            Err(why) => Err(format!("the socket broke: {why}")),
         }
     }
 
@@ -135,7 +117,7 @@ impl Peer {
             topics: topics.iter().map(|topic| (*topic).into()).collect(),
             qos: None,
         }))
-        .await?;
+        .await;
         loop {
             match self.next().await? {
                 Event::Ready(ready) => return Ok(ready),
@@ -181,7 +163,7 @@ impl Peer {
             ids.iter()
                 .map(|id| publish_text(topic, id, RawValue::NULL, None)),
         )
-        .await?;
+        .await;
         self.acks(ids.len()).await
     }
 }
@@ -195,16 +177,23 @@ pub(super) fn publish_text(topic: &str, id: &str, payload: &RawValue, sig: Optio
     }))
 }
 
-fn gone(error: &tokio_tungstenite::tungstenite::Error) -> String {
-    format!("the socket broke: {error}")
-}
-
 pub(super) fn unexpected(expected: &str, event: &Event) -> String {
-    match event {
-        Event::Error(error) => format!("{}: {}", error.code.as_str(), error.message),
-        Event::Closed { code, reason, .. } => format!("closed with {code} {reason}"),
-        other => format!("expected {expected}, got {other:?}"),
-    }
+    let got = match event {
+        Event::Error(error) => return format!("{}: {}", error.code.as_str(), error.message),
+        Event::Closed { code, reason, .. } => return format!("closed with {code} {reason}"),
+        Event::Message(message) => {
+            return format!("expected {expected}, got message #{}", message.seq_no);
+        }
+        Event::Ready(_) => "ready",
+        Event::Subscribed(subscribed) => match subscribed.recovered {
+            Some(false) => "subscribed that recovered nothing",
+            _ => "subscribed",
+        },
+        Event::Unsubscribed { .. } => "unsubscribed",
+        Event::Acked(_) => "an ack",
+        _ => "another frame",
+    };
+    format!("expected {expected}, got {got}")
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! I2 to I7: what is sent, and what must be seen. Each ends with a message that nothing follows, so
 //! that a double is seen as well as a loss.
 
-use std::time::Instant;
-
+use futures_util::future::{try_join, try_join_all};
 use serde_json::value::RawValue;
 
+use crate::client::by_hand::Clock;
 use crate::client::{Event, Message, SigningKey};
 use crate::protocol::{ClientMessage, ErrorCode, Resume, Subscribe, UnrecoveredReason};
 
@@ -14,6 +14,13 @@ use super::report::Outcome;
 use super::stats;
 
 type Result<T> = std::result::Result<T, String>;
+
+/// How a socket that is dropped goes: a browser always says goodbye.
+const GONE: &str = if cfg!(target_arch = "wasm32") {
+    "closed (a browser cannot cut a socket)"
+} else {
+    "cut without a close"
+};
 
 /// The id of the message that ends a check.
 const END: &str = "end";
@@ -39,10 +46,11 @@ pub(super) async fn dedup(target: &Target) -> Result<(Outcome, String)> {
     acks.extend(one.publish(&topic, &first).await?);
     acks.extend(other.publish(&topic, &first).await?);
     let at_once = own_ids(target, "at-once", AT_ONCE);
-    let (mine, theirs) = tokio::try_join!(
+    let (mine, theirs) = try_join(
         one.publish(&topic, &at_once),
-        other.publish(&topic, &at_once)
-    )?;
+        other.publish(&topic, &at_once),
+    )
+    .await?;
     acks.extend(mine.into_iter().chain(theirs));
     checks::one_effect(&acks)?;
     let end = own_end(target, "dedup");
@@ -76,8 +84,7 @@ pub(super) async fn order(target: &Target) -> Result<(Outcome, String)> {
         peers.push(target.user(&[]).await?);
     }
     let publishing = peers.iter_mut().zip(&sent);
-    futures_util::future::try_join_all(publishing.map(|(peer, ids)| peer.publish(&topic, ids)))
-        .await?;
+    try_join_all(publishing.map(|(peer, ids)| peer.publish(&topic, ids))).await?;
     let end = own_end(target, "order");
     peers[0].publish(&topic, std::slice::from_ref(&end)).await?;
     let mut seen = Vec::new();
@@ -146,7 +153,7 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
         epoch: Some(after.epoch.to_string().into()),
         qos: None,
     }))
-    .await?;
+    .await;
     let received = format!(
         "{COUNT} acked, {COUNT} received by each of {} subscribers",
         subscribers.len()
@@ -167,27 +174,34 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
     ))
 }
 
-pub(super) async fn latency(target: &Target) -> Result<(Outcome, String)> {
+pub(super) async fn latency(
+    target: &Target,
+    get: &impl AsyncFn(String) -> std::result::Result<String, String>,
+) -> Result<(Outcome, String)> {
     const COUNT: usize = 200;
     let topic = target.own("latency");
     let mut subscriber = target.user(&[&topic]).await?;
     let mut publisher = target.user(&[]).await?;
+    let clock = Clock::start();
     let mut times = Vec::with_capacity(COUNT);
     for id in own_ids(target, "latency", COUNT) {
-        let began = Instant::now();
+        let began = clock.now();
         let text = publish_text(&topic, &id, RawValue::NULL, None);
-        publisher.send_all([text]).await?;
+        publisher.send_all([text]).await;
         let early = subscriber.messages_until(&id).await?;
-        times.push(began.elapsed());
+        times.push(clock.now().saturating_sub(began));
         if !early.is_empty() {
             return Err("a message came twice".to_owned());
         }
         publisher.acks(1).await?;
     }
-    let show = |[p50, p95, p99]: [f64; 3]| format!("p50 {p50:.2} p95 {p95:.2} p99 {p99:.2} ms");
-    let measured = show(checks::percentiles(times));
+    let show = |times: [f64; 3]| {
+        let [p50, p95, p99] = times.map(hundredths);
+        format!("p50 {p50} p95 {p95} p99 {p99} ms")
+    };
+    let measured = show(checks::percentiles(&times));
     let measured = format!("{COUNT} from publish to receipt: {measured}");
-    match stats::latency(&target.url).await {
+    match stats::latency(&target.url, get).await {
         Some(Ok(own)) => pass(format!(
             "{measured}; /stats, to the socket write: {}",
             show(own)
@@ -198,6 +212,12 @@ pub(super) async fn latency(target: &Target) -> Result<(Outcome, String)> {
             format!("{measured}; /stats cannot be asked here"),
         )),
     }
+}
+
+/// With two decimals, made of whole numbers: a browser need not load what formats fractions.
+fn hundredths(ms: f64) -> String {
+    let all = (ms * 100.0).round() as u64;
+    format!("{}.{:02}", all / 100, all % 100)
 }
 
 pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
@@ -217,7 +237,7 @@ pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
         .publish(&topic, &own_ids(target, "unseen", 1))
         .await?;
     let reached = acks[0].seq_no - 1;
-    drop(subscriber); // cut without a close, one message on its way
+    drop(subscriber); // one message on its way
     let missed = own_ids(target, "missed", MISSED);
     publisher.publish(&topic, &missed).await?;
 
@@ -231,7 +251,7 @@ pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
     };
     let foreign = foreign_session(target, &resume(&target.own("foreigner"))).await?;
     let mut subscriber = target.open().await?;
-    subscriber.send(&resume(target.token.expose())).await?;
+    subscriber.send(&resume(target.token.expose())).await;
     match subscriber.next().await? {
         Event::Subscribed(s) if s.recovered == Some(true) => {}
         other => return Err(unexpected("subscribed with recovered", &other)),
@@ -257,7 +277,7 @@ pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
     checks::rising(&after)?;
     checks::exactly(&seen, &before[..BEFORE])?;
     pass(format!(
-        "cut without a close at #{reached}; resume brought the {} missed ones, {}, once and in order, then live ones; {foreign}",
+        "{GONE} at #{reached}; resume brought the {} missed ones, {}, once and in order, then live ones; {foreign}",
         after.len(),
         span(&after)
     ))
@@ -266,7 +286,7 @@ pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
 /// Another user cannot go on with the session; its socket stays usable.
 async fn foreign_session(target: &Target, resume: &ClientMessage<'_>) -> Result<&'static str> {
     let mut foreigner = target.open().await?;
-    foreigner.send(resume).await?;
+    foreigner.send(resume).await;
     match foreigner.next().await? {
         Event::Error(error) if error.code == ErrorCode::SessionExpired => {}
         Event::Error(error) if error.code == ErrorCode::AuthFailed => {
@@ -308,7 +328,7 @@ pub(super) async fn integrity(target: &Target) -> Result<(Outcome, String)> {
         let sig = key.sign(&topic, id, payload.get());
         texts.push(publish_text(&topic, id, payload, Some(&sig)));
     }
-    publisher.send_all(texts).await?;
+    publisher.send_all(texts).await;
     let acks = publisher.acks(ODD.len()).await?;
     let end = own_end(target, "integrity");
     publisher
@@ -323,7 +343,7 @@ pub(super) async fn integrity(target: &Target) -> Result<(Outcome, String)> {
         epoch: None,
         qos: None,
     }))
-    .await?;
+    .await;
     match late.next().await? {
         Event::Subscribed(s) if s.recovered == Some(true) => {}
         other => return Err(unexpected("subscribed with recovered", &other)),

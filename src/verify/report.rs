@@ -16,6 +16,18 @@ pub enum Outcome {
     Skipped,
 }
 
+impl Outcome {
+    /// The outcome in a word; the one that must not be overlooked stands out.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "FAIL",
+            Self::Skipped => "skip",
+        }
+    }
+}
+
 /// One promise and its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -40,7 +52,8 @@ pub struct Report {
     pub promises: Vec<Finding>,
 }
 
-const PROMISES: [(&str, &str); 7] = [
+/// The promises and their names, in their order.
+pub const PROMISES: [(&str, &str); 7] = [
     ("I1", "access"),
     ("I2", "dedup"),
     ("I3", "order"),
@@ -81,11 +94,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.promises {
-            let outcome = match finding.outcome {
-                Outcome::Pass => "pass",
-                Outcome::Fail => "FAIL",
-                Outcome::Skipped => "skip",
-            };
+            let outcome = finding.outcome.word();
             let Finding { id, promise, .. } = finding;
             writeln!(f, "{id} {promise:<9} {outcome}  {}", finding.evidence)?;
         }

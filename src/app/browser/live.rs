@@ -91,21 +91,23 @@ pub(crate) fn copy(text: &str, done: impl Fn(bool) + 'static) {
 
 /// Gets a path of this gateway as text; an error says why not in words.
 pub(crate) fn get_text(path: &str, done: impl Fn(Result<String, String>) + 'static) {
-    let answer = JsFuture::from(window().fetch_with_str(path));
-    spawn_local(async move {
-        let text = async {
-            let response: Response = answer.await?.dyn_into()?;
-            let body = JsFuture::from(response.text()?).await?;
-            let body = body.as_string().unwrap_or_default();
-            Ok::<_, JsValue>(if response.ok() {
-                Ok(body)
-            } else {
-                Err(format!("{}: {body}", response.status()))
-            })
-        };
-        done(
-            text.await
-                .unwrap_or_else(|_| Err("the gateway cannot be reached".into())),
-        );
-    });
+    let path = path.to_owned();
+    spawn_local(async move { done(fetch(path).await) });
+}
+
+/// The body of a path or URL of this gateway; an error says why there is none.
+pub(super) async fn fetch(path: String) -> Result<String, String> {
+    let text = async {
+        let answer = JsFuture::from(window().fetch_with_str(&path)).await?;
+        let response: Response = answer.dyn_into()?;
+        let body = JsFuture::from(response.text()?).await?;
+        let body = body.as_string().unwrap_or_default();
+        Ok::<_, JsValue>(if response.ok() {
+            Ok(body)
+        } else {
+            Err(format!("{}: {body}", response.status()))
+        })
+    };
+    text.await
+        .unwrap_or_else(|_| Err("the gateway cannot be reached".into()))
 }

@@ -7,9 +7,11 @@ mod live;
 mod socket;
 #[cfg(feature = "hydrate")]
 mod storage;
+#[cfg(feature = "hydrate")]
+mod verify;
 
 #[cfg(feature = "hydrate")]
-pub(crate) use {live::*, socket::*, storage::*};
+pub(crate) use {live::*, socket::*, storage::*, verify::*};
 
 #[cfg(not(feature = "hydrate"))]
 mod absent;

@@ -4,6 +4,7 @@
 mod clients;
 mod composer;
 mod connect_panel;
+mod evidence;
 mod field;
 mod frame_log;
 mod http_corner;

@@ -4,22 +4,29 @@
 use leptos::prelude::*;
 
 use super::super::page::Page;
+use super::evidence::Evidence;
 
 /// A tool on the shelf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tool {}
+pub(crate) enum Tool {
+    Evidence,
+}
 
 impl Tool {
     /// In the order of the shelf.
-    const ALL: [Self; 0] = [];
+    const ALL: &[Self] = &[Self::Evidence];
 
     /// The button's words.
     fn title(self) -> &'static str {
-        match self {}
+        match self {
+            Self::Evidence => "Evidence",
+        }
     }
 
-    fn view(self, _page: Page) -> AnyView {
-        match self {}
+    fn view(self, page: Page) -> AnyView {
+        match self {
+            Self::Evidence => view! { <Evidence page /> }.into_any(),
+        }
     }
 }
 
@@ -31,7 +38,8 @@ pub fn Shelf(page: Page) -> impl IntoView {
         <div class="shelf">
             <div class="chips" role="group" aria-label="Tools">
                 {Tool::ALL
-                    .map(|tool| {
+                    .iter()
+                    .map(|&tool| {
                         let is_open = move || open.get() == Some(tool);
                         view! {
                             <button

@@ -52,6 +52,13 @@ impl Desk {
             .unwrap_or_else(|| self.draft.with(Draft::frame))
     }
 
+    /// Whom the client says it is.
+    #[must_use]
+    pub(crate) fn token(self) -> String {
+        self.draft
+            .with_untracked(|draft| draft.get("token").to_owned())
+    }
+
     /// The first field that is not in order; none counts where the frame was edited by hand.
     pub(super) fn problem(self) -> Option<(&'static FieldDoc, String)> {
         let by_hand = self.edited.with_untracked(Option::is_some);

@@ -3,6 +3,7 @@
 //! [`Page`] is what all clients share; a [`Desk`] is where the frames of one client are composed.
 
 mod desk;
+mod verifying;
 
 use leptos::prelude::*;
 
@@ -14,6 +15,7 @@ use super::playground::phase::Phase;
 use super::playground::saved::Saved;
 use super::playground::{Event, Happened, Offer, Playground};
 pub(crate) use desk::Desk;
+use verifying::Verifying;
 
 /// Where the page stands before it knows its own host; also what a reader without script sees.
 const PLACEHOLDER_HOST: &str = "localhost:3000";
@@ -37,6 +39,8 @@ pub(crate) struct Page {
     pub(crate) paused_at: RwSignal<Option<u64>>,
     /// The tool that was taken from the shelf.
     pub(crate) tool: RwSignal<Option<Tool>>,
+    /// The run of checks.
+    pub(crate) verifying: Verifying,
     desks: StoredValue<[Desk; ClientId::ALL.len()]>,
 }
 
@@ -54,6 +58,7 @@ impl Page {
             filter: RwSignal::new(Filter::default()),
             paused_at: RwSignal::new(None),
             tool: RwSignal::new(None),
+            verifying: Verifying::new(),
             desks: StoredValue::new(ClientId::ALL.map(desk)),
         }
     }

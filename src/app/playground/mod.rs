@@ -4,12 +4,13 @@
 //! [`Playground`] is everything; [`client`] is one connection of it, [`continuity`] whether what
 //! came on it hangs together, [`log`] what all of them said.
 //!
-//! Uses: protocol.
+//! Uses: protocol, verify.
 
 pub mod client;
 pub mod continuity;
 mod describe;
 pub mod draft;
+pub mod evidence;
 pub mod log;
 mod matching;
 mod next_step;

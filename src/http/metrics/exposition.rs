@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::metrics::Distribution;
+use crate::histogram::Distribution;
 
 /// The upper bounds of a latency's buckets, in seconds.
 const LATENCY_BOUNDS: [f64; 16] = [

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use micro_socket::backbone::Events as _;
+use micro_socket::histogram::{Distribution, Histogram};
 use micro_socket::hub::{Arrival, Hub, Inbox, Joined, ShardId, Slot, Topics};
-use micro_socket::metrics::{Distribution, Histogram};
 use micro_socket::protocol::Topic;
 
 use super::chance::{Random, Skewed};

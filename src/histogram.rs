@@ -1,8 +1,10 @@
 //! How many values of which size: buckets that grow with the value.
+//!
+//! Invariant: pure. The gateway counts its latencies with it, and the page those that it sees.
+//!
+//! Uses: nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::add;
 
 /// Buckets per power of two: a value is known to within an eighth of itself.
 const FINE_BITS: u32 = 3;
@@ -26,7 +28,9 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts `times` values of this size.
     pub fn record(&self, value: u64, times: u64) {
-        add(&self.0[bucket(value)], times);
+        // Nobody else writes: cheaper than a read-modify-write.
+        let counter = &self.0[bucket(value)];
+        counter.store(counter.load(Ordering::Relaxed) + times, Ordering::Relaxed);
     }
 
     /// Counts a value, also where others count at the same time.
@@ -42,7 +46,8 @@ impl Histogram {
     }
 }
 
-pub(super) const fn bucket(value: u64) -> usize {
+/// The bucket that a value is counted in.
+pub(crate) const fn bucket(value: u64) -> usize {
     if value < 1 << FINE_BITS {
         return value as usize;
     }
@@ -71,7 +76,7 @@ fn total(counts: &[u64]) -> u64 {
         .fold(0, |sum, count| sum.saturating_add(*count))
 }
 
-/// Values counted by size: a sum of histograms.
+/// Values counted by size: a sum of histograms, or counted one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distribution(Vec<u64>);
 
@@ -82,6 +87,11 @@ impl Default for Distribution {
 }
 
 impl Distribution {
+    /// Counts a value.
+    pub fn record(&mut self, value: u64) {
+        self.0[bucket(value)] += 1;
+    }
+
     /// How many values there are.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -176,6 +186,9 @@ mod tests {
         copy.fill(&sum.filled());
         copy.fill(&[(usize::MAX, 1)]);
         assert_eq!(copy, sum);
+        let mut counted = Distribution::default();
+        (1..=1000).for_each(|value| counted.record(value * 1000));
+        assert_eq!(counted, sum);
         assert!((480..=570).contains(&sum.within(500_000)));
         let exact = 500_500_000.0;
         assert!((sum.sum() - exact).abs() < exact / 16.0, "{}", sum.sum());
