@@ -31,12 +31,11 @@ fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
 async fn the_gateway_shows_its_evidence() {
     let gateway = TestGateway::start().await;
     let report = run(&request(format!("http://{}", gateway.addr))).await;
-    let mut expected = ["I1", "I2", "I3", "I4", "I5", "I6", "I7"].map(|id| (id, Outcome::Pass));
-    expected[0].1 = Outcome::Skipped; // demo auth denies nothing
+    let expected = ["I1", "I2", "I3", "I4", "I5", "I6", "I7"].map(|id| (id, Outcome::Pass));
     assert_eq!(outcomes(&report), expected, "{report}");
     assert!(report.ok);
     for (at, evidence) in [
-        (0, "not testable with demo auth"),
+        (0, "ACL_DENIED for subscribe and publish of a denied topic"),
         (1, "51 ids published 103 times"),
         (2, "the same 200 messages"),
         (3, "lastSeq 80 replayed exactly 20"),

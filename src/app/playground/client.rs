@@ -104,6 +104,15 @@ impl Client {
         if self.is_ready() { &self.node } else { "" }
     }
 
+    /// Who the gateway says the client is; empty before.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        match &self.phase {
+            Phase::Ready { user_id } => user_id,
+            _ => "",
+        }
+    }
+
     /// Whether something was published on this connection.
     #[must_use]
     pub fn has_published(&self) -> bool {

@@ -134,6 +134,20 @@ impl Return {
 }
 
 impl Record {
+    /// Whether the message with this number was kept and came with the last return to a position.
+    #[must_use]
+    pub fn is_replayed(&self, number: SeqNo) -> bool {
+        self.last_return.is_some_and(|back| number <= back.head)
+    }
+
+    /// Whether less was replayed than was announced, as later messages show.
+    #[must_use]
+    pub fn fell_short(&self) -> bool {
+        self.last_return.is_some_and(|back| {
+            back.recovered && back.replayed < back.announced && self.seq_no >= back.head
+        })
+    }
+
     fn subscribed(&mut self, frame: &Subscribed<'_>) {
         let asked = self.asked.take();
         let same = self.epoch == frame.epoch.as_str();
@@ -147,6 +161,10 @@ impl Record {
             });
         }
         let live = std::mem::replace(&mut self.live, true);
+        if frame.recovered.is_none() && !same {
+            // It was one in another numbering.
+            self.last_return = None;
+        }
         match (frame.recovered, asked) {
             // What was asked for is no double.
             (Some(true), Some(position)) => self.start(position),

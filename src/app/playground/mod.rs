@@ -4,7 +4,7 @@
 //! [`Playground`] is everything; [`client`] is one connection of it, [`continuity`] whether what
 //! came on it hangs together, [`log`] what all of them said.
 //!
-//! Uses: protocol, verify.
+//! Uses: histogram, protocol, verify.
 
 pub mod client;
 pub mod continuity;
@@ -19,9 +19,11 @@ pub mod saved;
 pub mod text;
 
 use crate::protocol::{decode_client, decode_server};
+use crate::verify::PROMISES;
 
 use client::{Client, ClientId};
 use describe::{About, describe_received, describe_sent};
+use evidence::{Evidence, Measured, Promise};
 use log::{Link, Log, Row, Tone, Way};
 pub use next_step::{NextStep, Offer};
 use phase::explain_close;
@@ -72,6 +74,7 @@ pub struct Playground {
     /// Whether the clients after the first, which is always there, are there.
     others: [bool; ClientId::ALL.len() - 1],
     log: Log,
+    evidence: Evidence,
     flooded: bool,
 }
 
@@ -113,6 +116,7 @@ impl Playground {
     pub fn remove(&mut self, id: ClientId) {
         if let Some(place) = id.place().checked_sub(1) {
             self.others[place] = false;
+            self.evidence.leaves(id, &self.clients[id.place()]);
             self.clients[id.place()] = Client::default();
         }
     }
@@ -121,6 +125,17 @@ impl Playground {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What was seen of each promise, with what the gateway says of its latency.
+    #[must_use]
+    pub fn promises(&self, gateway: Option<&Measured>) -> [Promise; PROMISES.len()] {
+        self.evidence.promises(&self.clients, gateway)
+    }
+
+    /// Forgets what was seen of the promises.
+    pub fn begin_evidence(&mut self) {
+        self.evidence.begin(&self.clients);
     }
 
     /// Whether the last batch was too much to be read aloud row by row.
@@ -200,6 +215,9 @@ impl Playground {
             describe_sent,
         );
         let row = self.push(client, at, Way::Sent, text, about);
+        if let Some(frame) = &frame {
+            self.evidence.sent(client, at, frame);
+        }
         self.clients[client.place()].sent(row, at, frame.as_ref());
     }
 
@@ -210,7 +228,10 @@ impl Playground {
             return;
         };
         let row = self.push(client, at, Way::Received, text, describe_received(&frame));
-        if let Some(request) = self.clients[client.place()].received(at, &frame) {
+        let one = &mut self.clients[client.place()];
+        let request = one.received(at, &frame);
+        self.evidence.received(client, at, one, &frame);
+        if let Some(request) = request {
             let ms = at - request.at;
             self.log.link(
                 row,
