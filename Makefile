@@ -59,6 +59,8 @@ test:
 	@.ci/step schemathesis .ci/tools schemathesis
 	@.ci/step openapi .ci/schemathesis
 	@.ci/step bench-smoke cargo test --locked --features ssr --bench gateway -- --smoke --gateway target/debug/micro-socket
+	@.ci/step lint-otlp cargo clippy --locked --features otlp --lib --bins --test integration -- -D warnings
+	@.ci/step otlp cargo test --locked --features otlp --lib --test integration -- otlp traces
 	@$(MAKE) --no-print-directory build
 	@.ci/step page-weight .ci/page-weight
 	@.ci/step chromium .ci/tools chromium

@@ -11,6 +11,7 @@
 //! * [`auth`]: who a token stands for, and what they may do.
 //! * [`gateway`]: the conductor; every publish and subscribe of every way in goes through it.
 //! * [`histogram`], [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
+//! * [`traces`]: how long what took, for an OpenTelemetry collector. Empty without the feature `otlp`.
 //! * [`transport`]: where a session meets a socket.
 //! * [`cluster`]: what gateways do for each other, and what operators ask of all of them.
 //! * [`http`]: every route on one screen, and what answers it.
@@ -64,6 +65,8 @@ pub mod session;
 pub mod slo;
 #[cfg(feature = "ssr")]
 pub mod telemetry;
+#[cfg(feature = "ssr")]
+pub mod traces;
 #[cfg(feature = "ssr")]
 pub mod transport;
 #[cfg(feature = "ssr")]

@@ -1,6 +1,6 @@
 //! All of it started, drained and stopped.
 //!
-//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, cluster, http.
+//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, cluster, http, traces.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +25,7 @@ use crate::http::{AppState, Rules, routers};
 use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
+use crate::traces::{Collector, Traces};
 use crate::transport::listen::{Door, Running, Start, bind, start};
 use crate::transport::tls::Tls;
 use crate::transport::{Limits, ShardHandle};
@@ -73,7 +74,12 @@ impl Server {
         let hub = Arc::new(Hub::new(cores));
         let node = settings.node.at(addr.port());
         let (backbone, sessions, others) = backbone(settings, &node, hub.clone()).await?;
-        let gateway = Arc::new(Gateway::new(
+        let collector = settings.otlp_endpoint.clone().map(|endpoint| Collector {
+            endpoint,
+            of_a_million: settings.otlp_sample,
+        });
+        let traces = Traces::start(collector.as_ref())?;
+        let gateway = Gateway::new(
             authenticator(settings)?,
             backbone.clone(),
             sessions.clone(),
@@ -81,7 +87,8 @@ impl Server {
             settings.max_connections.map_or(0, Into::into),
             settings.slo,
             &node,
-        ));
+        );
+        let gateway = Arc::new(gateway.with_traces(traces));
         let failed = |error: String| io::Error::other(format!("nats: {error}"));
         let seen = match &others {
             Some(others) => learn_revocations(&others.revocations, &gateway).await,
@@ -206,10 +213,12 @@ impl Server {
         let _ = timeout_at(deadline, self.exchanges.wait()).await;
         drop(self.stop);
         let (shards, backbone, sessions) = (self.shards, self.backbone, self.sessions);
+        let traces = self.gateway.traces().clone();
         let ended = tokio::task::spawn_blocking(move || {
             shards.into_iter().for_each(Running::join);
             sessions.close();
             backbone.close();
+            traces.finish();
         });
         let _ = ended.await;
     }

@@ -14,6 +14,7 @@ mod raw;
 mod renewal;
 mod tls;
 mod token;
+mod traces;
 mod trust;
 mod units;
 mod verify;
@@ -107,6 +108,10 @@ pub struct Settings {
     pub log: String,
     /// How a log line is written. Default text.
     pub log_format: LogFormat,
+    /// The collector that is told of traces; none by default.
+    pub otlp_endpoint: Option<String>,
+    /// How many of a million connections, publishes and requests are traced. Default 10,000.
+    pub otlp_sample: u32,
 }
 
 /// Makes an enum of the words a setting may have.
@@ -220,6 +225,8 @@ impl Settings {
             drain_timeout: read.duration("drain-timeout", "30s", Duration::ZERO..=*TIMEOUTS.end()),
             log: read.filter("log", "info"),
             log_format: read.word("log-format", LogFormat::WORDS, LogFormat::Text),
+            otlp_endpoint: read.collector("otlp-endpoint"),
+            otlp_sample: read.sample("otlp-sample"),
         };
         read.finish().map(|()| settings)
     }
@@ -335,6 +342,8 @@ impl Settings {
             "drain-timeout" => format_duration(self.drain_timeout),
             "log" => self.log.clone(),
             "log-format" => self.log_format.as_str().to_owned(),
+            "otlp-endpoint" => self.otlp_endpoint.clone()?,
+            "otlp-sample" => traces::share(self.otlp_sample),
             _ => return None,
         })
     }

@@ -84,6 +84,7 @@ mod tests {
         ("drain-timeout", "7s"),
         ("log", "debug"),
         ("log-format", "json"),
+        ("otlp-sample", "0.7"),
     ];
 
     fn jwt(more: &[(&str, &str)]) -> Settings {

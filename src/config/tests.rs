@@ -145,6 +145,7 @@ fn checked_settings_lead_to_themselves() {
         "jwks-url",
         "jwt-issuer",
         "jwt-audience",
+        "otlp-endpoint",
     ];
     assert_eq!(first.output.lines().count(), SETTINGS.len() - unset.len());
 }

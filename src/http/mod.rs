@@ -17,11 +17,13 @@ mod operate;
 mod origin;
 mod pages;
 mod stats;
+mod traced;
 mod ws;
 
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use axum::response::Redirect;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -159,6 +161,10 @@ fn wrapped(
         SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
     };
     documented
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            traced::traced,
+        ))
         .route("/openapi.json", get(|| async move { Json(openapi) }))
         .merge(others)
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -36,6 +36,8 @@ mod limits;
 mod metrics;
 mod operating;
 mod order;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod patience;
 mod pipelining;
 mod readme;

@@ -9,7 +9,7 @@ use serde_json::Value;
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked"])
-        .args(["--features=ssr,hydrate"])
+        .args(["--features=ssr,hydrate,otlp"])
         .args(["--filter-platform=x86_64-unknown-linux-gnu"])
         .args(["--filter-platform=wasm32-unknown-unknown"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

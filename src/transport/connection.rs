@@ -13,6 +13,7 @@ use crate::hub::{Backlog, Chunk, LocalTopic};
 use crate::metrics::{EndCause, ShardMetrics};
 use crate::protocol::{CloseCode, SeqNo};
 use crate::session::Session;
+use crate::traces::Span;
 use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
@@ -91,6 +92,8 @@ pub(super) struct Connection {
     pub(super) scheduled_ms: u64,
     permit: Permit,
     guest: Option<Arc<Guest>>,
+    /// Its life as a trace, if that is one of those that are told.
+    pub(super) span: Option<Box<Span>>,
 }
 
 impl Connection {
@@ -131,6 +134,7 @@ impl Connection {
             scheduled_ms: u64::MAX,
             permit,
             guest: Some(guest),
+            span: None,
         }
     }
 
@@ -199,7 +203,11 @@ impl Connection {
 
     /// `ready` was sent.
     pub(super) fn is_set_up(&mut self) {
-        self.was_set_up = true;
+        if !std::mem::replace(&mut self.was_set_up, true)
+            && let Some(span) = &self.span
+        {
+            span.event("set up");
+        }
         self.guest.take_if(|guest| !guest.is_set_up());
     }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
@@ -29,6 +30,7 @@ pub struct Guest {
     address: u64,
     pending: AtomicBool,
     too_many: bool,
+    came: SystemTime,
 }
 
 impl Guests {
@@ -63,6 +65,7 @@ impl Guests {
             address,
             pending: AtomicBool::new(true),
             too_many,
+            came: SystemTime::now(),
         };
         let limit = self.pending.limit.load(Ordering::Relaxed);
         if limit > 0 && before >= limit {
@@ -76,6 +79,11 @@ impl Guest {
     /// Whether its address has more connections than it may.
     pub(super) const fn is_too_many(&self) -> bool {
         self.too_many
+    }
+
+    /// When it was accepted.
+    pub(super) const fn came(&self) -> SystemTime {
+        self.came
     }
 
     /// It is set up: no guest any more. Whether its address still counts it.

@@ -165,7 +165,10 @@ impl Shard {
             if let Err(error) = socket.watch(&self.registry, token) {
                 return tracing::error!(%error, "a connection cannot be watched");
             }
-            let connection = Connection::new(generation, now_ms, socket, session, permit, guest);
+            let span = self.gateway.traces().root("connection", Some(guest.came()));
+            let mut connection =
+                Connection::new(generation, now_ms, socket, session, permit, guest);
+            connection.span = span.map(Box::new);
             (state.connections.insert(connection), generation)
         };
         self.metrics.opened();
@@ -345,6 +348,9 @@ impl Shard {
             self.detach(&mut state, key, Fate::Kept);
             if let Some(connection) = state.connections.remove(key.0) {
                 self.metrics.ended(connection.end_cause);
+                if let Some(span) = &connection.span {
+                    span.say("micro_socket.end", connection.end_cause.as_str());
+                }
             }
         }
     }

@@ -386,6 +386,16 @@ pub const SETTINGS: &[SettingDoc] = &[
         "What is logged: a level, or a tracing filter such as micro_socket=debug.",
     ),
     setting("log-format", "text", "text or json."),
+    setting(
+        "otlp-endpoint",
+        "none",
+        "An OpenTelemetry collector for traces, such as http://127.0.0.1:4318; needs a build with the feature otlp.",
+    ),
+    setting(
+        "otlp-sample",
+        "0.01",
+        "This share of connections, publishes and requests is traced; also written 1%.",
+    ),
 ];
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, histogram, metrics, slo.
+//! Uses: protocol, backbone, hub, auth, histogram, metrics, slo, traces.
+
+mod traced;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +20,7 @@ use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
 use crate::metrics::{Refused, ShardMetrics, SharedMetrics, Totals};
 use crate::protocol::{ErrorCode, Position, Refusal, SeqNo, Topic};
 use crate::slo::{Counted, Slo, Window};
+use crate::traces::Traces;
 
 /// What an answer of the backbone is before it is there.
 pub type Asked<T> = Result<Answer<Result<T, Unavailable>>, Refusal>;
@@ -46,6 +49,7 @@ pub struct Gateway {
     draining: AtomicBool,
     slo: Slo,
     slo_window: Mutex<Window>,
+    traces: Traces,
 }
 
 impl Gateway {
@@ -78,6 +82,7 @@ impl Gateway {
             draining: AtomicBool::new(false),
             slo,
             slo_window: Mutex::default(),
+            traces: Traces::default(),
         }
     }
 
@@ -85,6 +90,19 @@ impl Gateway {
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// Tells of what is traced. Nobody is told otherwise.
+    #[must_use]
+    pub fn with_traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
+    }
+
+    /// What is traced.
+    #[must_use]
+    pub const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// The present moment.
@@ -228,7 +246,13 @@ impl Gateway {
             user,
             ..publication
         };
-        let answer = self.backbone.publish(now, publication);
+        let span = self.traces.publish();
+        let traced = span
+            .map(|span| traced::Traced::begin(span, publication.topic, publication.payload.len()));
+        let mut answer = self.backbone.publish(now, publication);
+        if let Some(traced) = traced {
+            answer = traced.until(answer);
+        }
         if let Answer::Ready(answer) = &answer {
             self.count(answer);
         }
