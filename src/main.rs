@@ -60,16 +60,19 @@ async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut again = Again::new()?;
     let server = Server::start(settings).await?;
     announce(server.addr, settings.tls.is_some(), server.admin_addr);
-    loop {
+    let ended = loop {
         tokio::select! {
-            () = stop.as_mut() => break,
+            () = stop.as_mut() => break Ok(()),
+            () = server.failed() => {
+                break Err(std::io::Error::other("a part of it failed; the log says which"));
+            }
             () = again.next() => reload(&server),
         }
-    }
+    };
     tracing::info!("going away");
     server.drain().await;
     tracing::info!("gone");
-    Ok(())
+    ended
 }
 
 /// Reads the settings again, from where they came at the start. Nothing changes when they are wrong.

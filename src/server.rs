@@ -50,6 +50,7 @@ pub struct Server {
     refuse: CancellationToken,
     exchanges: TaskTracker,
     stop: DropGuard,
+    failed: CancellationToken,
     /// What is in force.
     settings: Mutex<Settings>,
     tls: Option<Tls>,
@@ -99,6 +100,7 @@ impl Server {
         let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
         let cluster = Arc::new(OnceLock::new());
+        let broken = CancellationToken::new();
         let rules = Arc::new(RwLock::new(Arc::new(rules(settings))));
         let state = AppState {
             gateway: gateway.clone(),
@@ -124,6 +126,7 @@ impl Server {
                 refuse: refuse.clone(),
                 exchanges: exchanges.clone(),
                 stop: stop.clone(),
+                failed: broken.clone(),
             },
         )?;
         let handles = shards.iter().map(|shard| shard.handle.clone()).collect();
@@ -148,6 +151,7 @@ impl Server {
             refuse,
             exchanges,
             stop: stop.drop_guard(),
+            failed: broken,
             settings: Mutex::new(settings.clone()),
             tls,
             rules,
@@ -182,6 +186,12 @@ impl Server {
         }
         *settings = new;
         Ok(left)
+    }
+
+    /// Ready when a shard cannot go on: its connections are gone, and those to come on it would wait in
+    /// vain. What is left to do is [`Server::drain`], and to be started anew.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// Goes away politely: says so on `/readyz`, admits no new socket, closes every open one with 1012
@@ -353,5 +363,26 @@ fn leptos_options() -> LeptosOptions {
     match from_environment.flatten() {
         Some(configuration) => configuration.leptos_options,
         None => LeptosOptions::builder().output_name("micro-socket").build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::RawSettings;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_shard_that_fails_is_told_and_the_others_drain() {
+        let mut raw = RawSettings::default();
+        raw.add("addr", "127.0.0.1:0".to_owned(), "addr".to_owned());
+        let settings = Settings::resolve(&raw, None).unwrap();
+        let server = Server::start(&settings).await.unwrap();
+        let patience = Duration::from_secs(10);
+        assert!(!server.failed.is_cancelled());
+        server.shards[0].handle.fail();
+        timeout(patience, server.failed()).await.unwrap();
+        timeout(patience, server.drain()).await.unwrap();
     }
 }

@@ -98,6 +98,8 @@ pub struct Start {
     pub exchanges: TaskTracker,
     /// Cancelled: the shard stops and drops every connection.
     pub stop: CancellationToken,
+    /// Cancelled by a shard that cannot go on. It has dropped its connections; the process should end.
+    pub failed: CancellationToken,
 }
 
 /// Starts the threads of all shards, each of which listens at every door. `general` runs everything
@@ -167,7 +169,7 @@ async fn run(
     start: Start,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
-    spawn_local(shard.clone().run_turns(poller));
+    let mut turns = spawn_local(shard.clone().run_turns(poller));
     spawn_local(shard.clone().run_deadlines());
     let stop = start.stop.clone();
     for (listener, entrance) in entrances {
@@ -179,6 +181,11 @@ async fn run(
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
+            ended = &mut turns => {
+                let why = ended.err().map(|error| error.to_string());
+                tracing::error!(shard = shard.id, why, "a shard has ended; the gateway goes away");
+                return start.failed.cancel();
+            }
             command = commands.recv() => match command {
                 Some(Command::Adopt(upgrade, topic, permit, guest)) => {
                     let shard = shard.clone();
@@ -205,6 +212,8 @@ async fn run(
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
                 Some(Command::TakeOver(key, asked)) => shard.hand_over(key, asked),
+                #[cfg(test)]
+                Some(Command::Fail) => turns.abort(),
                 Some(Command::KeepSessions) => { spawn_local(shard.clone().keep_sessions()); }
                 None => return,
             },

@@ -111,6 +111,9 @@ pub(crate) enum Command {
     TakeOver(Key, TakeOver),
     /// Write all sessions whose sockets live, before what was written of them is too old.
     KeepSessions,
+    /// Fail, as if it could not wait for its sockets any more.
+    #[cfg(test)]
+    Fail,
 }
 
 /// What a session was when its connection let go of it; nothing when that does not hold it.
@@ -206,6 +209,12 @@ impl ShardHandle {
     /// Holds its connections to these limits from now on, but for what a session was begun with.
     pub fn limit(&self, limits: Limits) {
         self.tell(Command::Limit(limits));
+    }
+
+    /// Makes the shard fail.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        self.tell(Command::Fail);
     }
 
     /// Closes the shard's connections, spread over this time.
