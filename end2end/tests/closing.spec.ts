@@ -1,5 +1,5 @@
 // How a connection ends, in plain words.
-import { button, connect, expect, field, open, ready, rows, send, test, unique } from './page'
+import { button, connect, connection, expect, field, open, ready, rows, send, test, unique } from './page'
 
 test('an empty token: refused, closed with 4001, explained', async ({ page }) => {
   await open(page)
@@ -7,7 +7,7 @@ test('an empty token: refused, closed with 4001, explained', async ({ page }) =>
   await send(page, 'setup', { Token: '' })
   await expect(rows(page, 'error', 'AUTH_FAILED')).toHaveCount(1)
   await expect(rows(page, 'closed', '4001: The token was refused.')).toHaveCount(1)
-  await expect(page.getByText('Closed (4001)')).toBeVisible()
+  await expect(connection(page)).toContainText('Closed (4001)')
   await expect(page.getByRole('status').filter({ hasText: 'do not reconnect' })).toBeVisible()
 })
 

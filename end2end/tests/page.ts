@@ -34,6 +34,8 @@ export async function open(page: Page): Promise<void> {
 
 export const button = (page: Page, name: string): Locator => page.getByRole('button', { name, exact: true })
 export const field = (page: Page, name: string): Locator => page.getByLabel(name, { exact: true })
+/** The state of the active client; its card says the same in short. */
+export const connection = (page: Page): Locator => page.getByRole('region', { name: 'Connection' }).getByRole('status')
 export const log = (page: Page): Locator => page.getByRole('log')
 
 /** Rows of the log with this type, and this text somewhere. */

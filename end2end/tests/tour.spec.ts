@@ -1,5 +1,5 @@
 // The tour of "Sending WebSocket Requests from the Docs", as a newcomer takes it.
-import { button, connect, expect, field, log, open, rows, send, test, unique } from './page'
+import { button, connect, connection, expect, field, log, open, rows, send, test, unique } from './page'
 
 test('multi-topic: connect, set up, subscribe, publish, unsubscribe', async ({ page, baseURL }) => {
   const topic = unique('orders')
@@ -7,14 +7,14 @@ test('multi-topic: connect, set up, subscribe, publish, unsubscribe', async ({ p
   await button(page, 'Multi-topic (/ws)').click()
   await expect(field(page, 'URL')).toHaveValue(`${baseURL!.replace('http', 'ws')}/ws`)
   await button(page, 'Connect').click()
-  await expect(page.getByText('Connected, not set up')).toBeVisible()
+  await expect(connection(page)).toContainText('Connected, not set up')
 
   await expect(field(page, 'Token')).toHaveValue('demo-user')
   await button(page, 'Send').click()
   await expect(rows(page, 'subscribed', 'prices')).toHaveCount(1)
   await expect(rows(page, 'subscribed', 'alerts')).toHaveCount(1)
   await expect(rows(page, 'ready', 'sessionId')).toHaveCount(1)
-  await expect(page.getByText('Ready as demo-user')).toBeVisible()
+  await expect(connection(page)).toContainText('Ready as demo-user')
   const { node } = await (await page.request.get('/stats')).json()
   await expect(page.getByText(`on ${node}`, { exact: true })).toBeVisible()
 
@@ -72,6 +72,6 @@ test('each state says what to do next', async ({ page }) => {
   await expect(field(page, 'Message')).toHaveValue('publish')
   await expect(field(page, 'Topic')).toHaveValue(topic)
   await button(page, 'Disconnect').click()
-  await expect(page.getByText('Closed (1000)')).toBeVisible()
+  await expect(connection(page)).toContainText('Closed (1000)')
   await expect(button(page, 'Connect')).toBeVisible()
 })
