@@ -41,6 +41,17 @@ pub(crate) fn copy(_text: &str, _done: impl Fn(bool) + 'static) {}
 /// Nothing is fetched.
 pub(crate) fn get_text(_path: &str, _done: impl Fn(Result<String, String>) + 'static) {}
 
+/// Nothing is asked.
+pub(crate) fn post_json(
+    _path: &str,
+    _body: &str,
+    _done: impl Fn(Result<String, String>) + 'static,
+) {
+}
+
+/// Nothing is waited for.
+pub(crate) fn later(_ms: u32, _act: impl FnOnce() + 'static) {}
+
 /// Nothing is kept.
 pub(crate) fn load() -> Option<String> {
     None

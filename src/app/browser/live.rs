@@ -1,10 +1,12 @@
 //! Small things only the browser knows or can do.
 
+use gloo_timers::callback::Timeout;
+use js_sys::Promise;
 use leptos::prelude::{document, window};
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{HtmlElement, KeyboardEvent, Response};
+use web_sys::{HtmlElement, KeyboardEvent, RequestInit, Response};
 
 /// The WebSocket and the HTTP origin of the gateway that served the page.
 pub(crate) fn origins() -> Option<(String, String)> {
@@ -95,10 +97,28 @@ pub(crate) fn get_text(path: &str, done: impl Fn(Result<String, String>) + 'stat
     spawn_local(async move { done(fetch(path).await) });
 }
 
+/// Posts JSON to a path of this gateway, as [`get_text`].
+pub(crate) fn post_json(path: &str, body: &str, done: impl Fn(Result<String, String>) + 'static) {
+    let options = RequestInit::new();
+    options.set_method("POST");
+    options.set_body(&body.into());
+    let answer = window().fetch_with_str_and_init(path, &options);
+    spawn_local(async move { done(text_of(answer).await) });
+}
+
+/// Does something after so many milliseconds.
+pub(crate) fn later(ms: u32, act: impl FnOnce() + 'static) {
+    Timeout::new(ms, act).forget();
+}
+
 /// The body of a path or URL of this gateway; an error says why there is none.
 pub(super) async fn fetch(path: String) -> Result<String, String> {
+    text_of(window().fetch_with_str(&path)).await
+}
+
+async fn text_of(answer: Promise) -> Result<String, String> {
     let text = async {
-        let answer = JsFuture::from(window().fetch_with_str(&path)).await?;
+        let answer = JsFuture::from(answer).await?;
         let response: Response = answer.dyn_into()?;
         let body = JsFuture::from(response.text()?).await?;
         let body = body.as_string().unwrap_or_default();

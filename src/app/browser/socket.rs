@@ -48,6 +48,9 @@ pub(crate) fn open(client: ClientId, url: &str) {
     let number = CONNECTIONS.with_borrow_mut(|connections| {
         let connection = &mut connections[client.place()];
         connection.number += 1;
+        if let Some(earlier) = &connection.handle {
+            earlier.close();
+        }
         connection.handle = opened.as_ref().ok().map(SubSocket::handle);
         connection.number
     });

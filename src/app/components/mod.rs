@@ -5,11 +5,14 @@ mod clients;
 mod composer;
 mod connect_panel;
 mod evidence;
+mod faults;
 mod field;
 mod frame_log;
 mod http_corner;
 mod log_row;
 mod reference;
+mod run_view;
+mod scenarios;
 mod shelf;
 mod web_page;
 

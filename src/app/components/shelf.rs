@@ -5,26 +5,34 @@ use leptos::prelude::*;
 
 use super::super::page::Page;
 use super::evidence::Evidence;
+use super::faults::Faults;
+use super::scenarios::Scenarios;
 
 /// A tool on the shelf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
+    Scenarios,
+    Faults,
     Evidence,
 }
 
 impl Tool {
     /// In the order of the shelf.
-    const ALL: &[Self] = &[Self::Evidence];
+    const ALL: &[Self] = &[Self::Scenarios, Self::Faults, Self::Evidence];
 
     /// The button's words.
     fn title(self) -> &'static str {
         match self {
+            Self::Scenarios => "Scenarios",
+            Self::Faults => "Faults",
             Self::Evidence => "Evidence",
         }
     }
 
     fn view(self, page: Page) -> AnyView {
         match self {
+            Self::Scenarios => view! { <Scenarios page /> }.into_any(),
+            Self::Faults => view! { <Faults page /> }.into_any(),
             Self::Evidence => view! { <Evidence page /> }.into_any(),
         }
     }

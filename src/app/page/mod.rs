@@ -1,8 +1,10 @@
 //! The playground's state as signals, and what the buttons do.
 //!
-//! [`Page`] is what all clients share; a [`Desk`] is where the frames of one client are composed.
+//! [`Page`] is what all clients share; a [`Desk`] is where the frames of one client are composed; on
+//! the stage scenarios and faults are played.
 
 mod desk;
+mod stage;
 mod verifying;
 
 use leptos::prelude::*;
@@ -13,6 +15,7 @@ use super::playground::client::{Client, ClientId};
 use super::playground::log::Filter;
 use super::playground::phase::Phase;
 use super::playground::saved::Saved;
+use super::playground::scenario::Run;
 use super::playground::{Event, Happened, Offer, Playground};
 pub(crate) use desk::Desk;
 use verifying::Verifying;
@@ -41,6 +44,10 @@ pub(crate) struct Page {
     pub(crate) tool: RwSignal<Option<Tool>>,
     /// The run of checks.
     pub(crate) verifying: Verifying,
+    /// The scenario or fault that is played, or was played last.
+    pub(crate) run: RwSignal<Option<Run>>,
+    /// How long the fault offline lasts, in seconds.
+    pub(crate) offline_s: RwSignal<u32>,
     desks: StoredValue<[Desk; ClientId::ALL.len()]>,
 }
 
@@ -59,6 +66,8 @@ impl Page {
             paused_at: RwSignal::new(None),
             tool: RwSignal::new(None),
             verifying: Verifying::new(),
+            run: RwSignal::new(None),
+            offline_s: RwSignal::new(5),
             desks: StoredValue::new(ClientId::ALL.map(desk)),
         }
     }
@@ -175,7 +184,9 @@ impl Page {
     }
 
     fn take(self, events: Vec<Happened>) {
+        self.watch(&events);
         self.playground.update(|p| p.apply_all(events));
+        self.perform();
         for id in ClientId::ALL {
             let desk = self.desk_of(id);
             if desk.waiting.with_untracked(Option::is_none) {

@@ -2,7 +2,7 @@
 //! so that every rule is tested without a browser.
 //!
 //! [`Playground`] is everything; [`client`] is one connection of it, [`continuity`] whether what
-//! came on it hangs together, [`log`] what all of them said.
+//! came on it hangs together, [`log`] what all of them said, [`scenario`] what is worth seeing.
 //!
 //! Uses: histogram, protocol, verify.
 
@@ -16,6 +16,7 @@ mod matching;
 mod next_step;
 pub mod phase;
 pub mod saved;
+pub mod scenario;
 pub mod text;
 
 use crate::protocol::{decode_client, decode_server};

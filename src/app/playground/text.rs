@@ -41,6 +41,18 @@ fn deceives(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// What the gateway said when it refused an HTTP request: the message in `404: {"error":...}`, or the
+/// text as it is.
+#[must_use]
+pub fn refusal(answer: &str) -> String {
+    let body = answer.split_once(": ").map_or("", |(_, body)| body);
+    let body = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
+    body["error"]["message"]
+        .as_str()
+        .unwrap_or(answer)
+        .to_owned()
+}
+
 /// The time of day of a moment in milliseconds since 1970, shifted by minutes east of UTC.
 #[must_use]
 pub fn clock(at_ms: f64, east_minutes: i32) -> String {
@@ -94,6 +106,15 @@ mod tests {
     fn a_long_text_is_cut_at_a_character() {
         let shown = visible(&"ü".repeat(SHOWN_CHARS + 3)).into_owned();
         assert!(shown.ends_with(" … 6 more bytes"), "{shown}");
+    }
+
+    #[test]
+    fn a_refusal_is_its_message() {
+        let answer = r#"404: {"error":{"code":"BAD_REQUEST","message":"it is off"}}"#;
+        assert_eq!(refusal(answer), "it is off");
+        for other in ["502: <html>", "the gateway cannot be reached", ""] {
+            assert_eq!(refusal(other), other);
+        }
     }
 
     #[test]

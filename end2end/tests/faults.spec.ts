@@ -1,0 +1,185 @@
+// Each fault on its button, and the two ways back.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { resolve } from 'node:path'
+import AxeBuilder from '@axe-core/playwright'
+import { test as anywhere, type Page } from '@playwright/test'
+import { button, connect, expect, field, open, ready, rows, send, test, unique } from './page'
+
+const verdict = (page: Page) => page.locator('.verdict')
+const cells = (page: Page) => page.locator('.run tbody tr').locator('th, td')
+
+/** A client that is set up with a topic of which it got two messages. */
+async function settled(page: Page): Promise<string> {
+  const topic = unique('fault')
+  await ready(page, topic)
+  await button(page, 'Faults').click()
+  await send(page, 'publish', { Topic: topic })
+  await send(page, 'publish')
+  await expect(rows(page, 'message', topic)).toHaveCount(2)
+  return topic
+}
+
+const ends = async (page: Page, words: string | RegExp) => {
+  await expect(verdict(page)).toHaveText(words, { timeout: 30_000 })
+  await expect(verdict(page)).toHaveAttribute('data-good', 'true')
+}
+
+test('a cut, then resume', async ({ page, request }) => {
+  const topic = await settled(page)
+  await button(page, 'Cut').click()
+  await ends(page, 'Closed with 1006: no close frame came. Press Reconnect or Resume.')
+  for (const n of [3, 4, 5]) await request.get(`/demo/publish/${topic}?n=${n}`)
+  await button(page, 'Resume').click()
+  await ends(page, 'The same session; 1 of 1 topics recovered, 3 replayed, no gap, no double, in order.')
+  await expect(cells(page)).toHaveText([topic, 'recovered, 3 replayed', '3', '0', '0', '0'])
+  await expect(rows(page, 'ready', '"resumed":true')).toHaveCount(1)
+})
+
+test('a cut, then reconnect', async ({ page, request }) => {
+  const topic = await settled(page)
+  await button(page, 'Cut').click()
+  await ends(page, /^Closed with 1006/)
+  await request.get(`/demo/publish/${topic}?n=3`)
+  await button(page, 'Reconnect').click()
+  await ends(page, 'A new session; 1 of 1 topics recovered, 1 replayed, no gap, no double, in order.')
+  await expect(cells(page)).toHaveText([topic, 'recovered, 1 replayed', '1', '0', '0', '0'])
+  await expect(rows(page, 'subscribe', '"lastSeq":2')).toHaveCount(1)
+})
+
+test('stop reading', async ({ page }) => {
+  await settled(page)
+  await button(page, 'Stop reading').click()
+  await ends(page, /^Closed with 4108: /)
+  await button(page, 'Resume').click()
+  await ends(page, /^The same session; 1 of 1 topics recovered, 0 replayed, /)
+})
+
+test('send a duplicate', async ({ page }) => {
+  const topic = await settled(page)
+  await button(page, 'Send a duplicate').click()
+  await ends(page, `First answer: ok at #3; second: duplicate at #3. One effect on ${topic}.`)
+  await expect(rows(page, 'message', topic)).toHaveCount(3)
+})
+
+test('send a malformed frame', async ({ page }) => {
+  await settled(page)
+  await button(page, 'Send a malformed frame').click()
+  await ends(page, /^BAD_REQUEST: .* The socket goes on: the next publish was acked\.$/)
+})
+
+test('a token of demo auth does not expire', async ({ page }) => {
+  await settled(page)
+  await button(page, 'Let the token expire').click()
+  await expect(verdict(page)).toHaveText(/^This token never expires: with demo auth a token is only a name\./)
+})
+
+test('offline for a while', async ({ page, request }) => {
+  const topic = await settled(page)
+  await field(page, 'Seconds offline').fill('2')
+  await button(page, 'Go offline').click()
+  await expect(page.locator('.steps [data-progress="now"]')).toHaveText(/Out of reach/)
+  await request.get(`/demo/publish/${topic}?n=3`)
+  await expect(button(page, 'Resume')).toBeDisabled()
+  await ends(page, 'A was away for 2 s. Press Reconnect or Resume.')
+  await button(page, 'Resume').click()
+  await ends(page, /^The same session; 1 of 1 topics recovered, 1 replayed, /)
+})
+
+test('a fault befalls the active client alone', async ({ page }) => {
+  await settled(page)
+  await button(page, 'Add a client').click()
+  await connectSecond(page)
+  await button(page, 'Cut').click()
+  await ends(page, /^Closed with 1006/)
+  await expect(page.locator('.client[data-client="B"]')).toHaveAttribute('data-phase', 'closed')
+  await expect(page.locator('.client[data-client="A"]')).toHaveAttribute('data-phase', 'ready')
+})
+
+async function connectSecond(page: Page): Promise<void> {
+  await button(page, 'Connect').click()
+  await send(page, 'setup', { Token: 'ben', Topics: unique('second') })
+  await expect(rows(page, 'ready')).toHaveCount(2)
+}
+
+test('without a session there is nothing to befall', async ({ page }) => {
+  await open(page)
+  await button(page, 'Faults').click()
+  await button(page, 'Cut').click()
+  await expect(verdict(page)).toHaveText(/^A is not set up: connect and send setup first/)
+  await button(page, 'Resume').click()
+  await expect(verdict(page)).toHaveText(/^A has had no session yet/)
+})
+
+test('a session that is gone says what to do', async ({ page }) => {
+  await settled(page)
+  await button(page, 'Cut').click()
+  await ends(page, /^Closed with 1006/)
+  // Somebody else's token: the gateway does not say more than that the session is not theirs.
+  await field(page, 'Message').selectOption('setup')
+  await field(page, 'Token').fill('somebody-else')
+  await button(page, 'Resume').click()
+  await expect(verdict(page)).toHaveText(/^A was refused: SESSION_EXPIRED: /)
+  await button(page, 'Reconnect').click()
+  await ends(page, /^A new session; 1 of 1 topics recovered, 0 replayed, /)
+})
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test.describe(colorScheme, () => {
+    test.use({ colorScheme, contextOptions: { reducedMotion: 'reduce' } })
+
+    test('axe finds nothing before, meanwhile and after', async ({ page }) => {
+      const axe = async () => {
+        const { violations } = await new AxeBuilder({ page }).analyze()
+        expect(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([])
+      }
+      await settled(page)
+      await axe()
+      await button(page, 'Go offline').click()
+      await expect(page.locator('.steps [data-progress="now"]')).toHaveText(/Out of reach/)
+      await axe()
+      await ends(page, /was away/)
+      await button(page, 'Resume').click()
+      await ends(page, /^The same session/)
+      await axe()
+    })
+  })
+}
+
+test('on a phone nothing sticks out', async ({ page }) => {
+  await page.setViewportSize({ width: 360, height: 740 })
+  await settled(page)
+  await button(page, 'Cut').click()
+  await ends(page, /^Closed with 1006/)
+  await button(page, 'Resume').click()
+  await ends(page, /^The same session/)
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+})
+
+anywhere('a token that expires under way', async ({ page }) => {
+  const binary = resolve(process.env.MICRO_SOCKET_BIN ?? '../target/release/micro-socket')
+  const port = Number(process.env.MICRO_SOCKET_PORT ?? 3917) + 1
+  const env = { ...process.env, MICRO_SOCKET_AUTH: 'jwt', MICRO_SOCKET_JWT_SECRET: 'a secret of this test, long enough for it' }
+  const gateway: ChildProcess = spawn(binary, ['--addr', `127.0.0.1:${port}`], { env, stdio: 'ignore' })
+  try {
+    const url = `http://127.0.0.1:${port}`
+    await expect.poll(() => fetch(`${url}/readyz`).then((answer) => answer.ok, () => false)).toBe(true)
+    const mint = ['token', '--sub', 'ann', '--read', '*', '--write', '*', '--ttl', '10s']
+    await page.goto(`${url}/docs`)
+    await expect(page.locator('html')).toHaveAttribute('data-hydrated', 'true')
+    await connect(page)
+    const token = execFileSync(binary, mint, { env, encoding: 'utf8' }).trim()
+    await send(page, 'setup', { Token: token, Topics: 'prices' })
+    await expect(rows(page, 'ready')).toHaveCount(1)
+    await button(page, 'Faults').click()
+    await button(page, 'Let the token expire').click()
+    await ends(page, 'Closed with 4101: TOKEN_EXPIRED came first. Press Reconnect or Resume.')
+    // Without demo endpoints the gateway treats no socket badly.
+    await field(page, 'Token').fill(execFileSync(binary, [...mint.slice(0, -1), '1m'], { env, encoding: 'utf8' }).trim())
+    await button(page, 'Resume').click()
+    await ends(page, /^The same session; 1 of 1 topics recovered, 0 replayed, /)
+    await button(page, 'Cut').click()
+    await expect(verdict(page)).toHaveText(/^The gateway does not do that to a socket: the demo endpoints are off/)
+  } finally {
+    gateway.kill('SIGTERM')
+  }
+})
