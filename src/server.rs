@@ -18,7 +18,7 @@ use crate::auth::Authenticator;
 use crate::backbone::disk::{self, DiskSessions};
 use crate::backbone::nats;
 use crate::backbone::{self, Disk, Memory, MemorySessions, Nats, Now, Retention, Sessions};
-use crate::cluster::{Cluster, Others, learn_revocations};
+use crate::cluster::{Cluster, Others};
 use crate::config::{Backbone, Settings};
 use crate::gateway::Gateway;
 use crate::http::{AppState, Rules, routers};
@@ -92,7 +92,7 @@ impl Server {
         let gateway = Arc::new(gateway.with_traces(traces));
         let failed = |error: String| io::Error::other(format!("nats: {error}"));
         let seen = match &others {
-            Some(others) => learn_revocations(&others.revocations, &gateway).await,
+            Some(others) => others.prepare(&gateway).await,
             None => Ok(0),
         };
         let seen = seen.map_err(failed)?;

@@ -110,21 +110,27 @@ impl Cluster {
     }
 }
 
-/// Turns away whom the others turn away, before anybody is let in. Returns where to go on.
-///
-/// # Errors
-/// When they cannot be read.
-pub async fn learn_revocations(
-    revocations: &Revocations,
-    gateway: &Arc<Gateway>,
-) -> Result<u64, String> {
-    let known = revocations.all().await;
-    let (known, seen) = known.map_err(|error| format!("revocations: {}", error.0))?;
-    let gateway = Arc::downgrade(gateway);
-    for revocation in &known {
-        turn_away(&gateway, revocation);
+impl Others {
+    /// What has to be sure before anybody is let in: that nobody else has this gateway's name, and whom all of
+    /// them turn away. Returns where to go on learning that.
+    ///
+    /// # Errors
+    /// When another one has the name, or when NATS does not say.
+    pub async fn prepare(&self, gateway: &Arc<Gateway>) -> Result<u64, String> {
+        if operators::has_namesake(&self.bus).await? {
+            let node = gateway.node();
+            return Err(format!(
+                "another gateway is called {node}: give each a name of its own with --node"
+            ));
+        }
+        let known = self.revocations.all().await;
+        let (known, seen) = known.map_err(|error| format!("revocations: {}", error.0))?;
+        let gateway = Arc::downgrade(gateway);
+        for revocation in &known {
+            turn_away(&gateway, revocation);
+        }
+        Ok(seen)
     }
-    Ok(seen)
 }
 
 /// Refuses the tokens from now on; returns whose connections have to go.

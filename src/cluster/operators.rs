@@ -25,6 +25,8 @@ const TOPICS: &str = "topics";
 const CONNECTIONS: &str = "connections";
 const COUNTS: &str = "counts";
 
+/// How long a gateway that starts waits for another one of its name.
+const NAMESAKE: Duration = Duration::from_secs(1);
 /// The most topics of one answer.
 const MOST_TOPICS: usize = 1000;
 /// The age up to which numbers of all gateways serve whoever asks: anybody may, so that asking often does
@@ -267,6 +269,12 @@ fn not_asked(done: &str, error: &Unavailable) -> Refusal {
     let why = &error.0;
     let text = format!("{done}the other gateways could not be asked: {why}; try again");
     Refusal::new(ErrorCode::NotAvailable, text)
+}
+
+/// Whether another gateway that lives has the name of this one.
+pub(super) async fn has_namesake(bus: &Bus) -> Result<bool, String> {
+    let asking = bus.has_namesake(COUNTS, written(&()), NAMESAKE);
+    asking.await.map_err(|error| error.to_string())
 }
 
 /// Answers the other gateways.

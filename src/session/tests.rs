@@ -138,8 +138,8 @@ fn a_payload_that_nests_too_deep_is_refused_by_its_name() {
         let payload = "[".repeat(levels) + &"]".repeat(levels);
         format!(r#"{{"type":"publish","topic":"t","messageId":"1","payload":{payload}}}"#)
     };
-    assert!(table.frame(&publish(128))[0].starts_with("publish t [["));
-    assert_eq!(table.frame(&publish(129)), ["error BAD_REQUEST t"]);
+    assert!(table.frame(&publish(120))[0].starts_with("publish t [["));
+    assert_eq!(table.frame(&publish(121)), ["error BAD_REQUEST t"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What operators ask of one gateway holds for all of them, and the answer says who was reached.
 
+use micro_socket::config::{RawSettings, Settings};
+use micro_socket::server::Server;
 use serde_json::{Value, json};
 
 use crate::harness::tokens::{SECRET, now, refused, token};
@@ -228,6 +230,25 @@ async fn numbers_add_up_over_all_gateways() {
         {}
     })
     .await;
+}
+
+#[tokio::test]
+async fn every_gateway_has_a_name_of_its_own() {
+    let nats = NatsServer::start().await;
+    let url = nats.url();
+    let a = gateway(&url, "a", &[]).await;
+    let mut raw = RawSettings::default();
+    let settings = [("addr", "127.0.0.1:0"), ("backbone", "nats"), ("node", "a")];
+    for (name, value) in settings.into_iter().chain([("nats-url", &*url)]) {
+        raw.add(name, value.to_owned(), String::new());
+    }
+    let settings = Settings::resolve(&raw, None).unwrap();
+    let refused = soon("the refusal", Server::start(&settings)).await;
+    let told = refused.map(drop).unwrap_err().to_string();
+    assert!(told.contains("another gateway is called a"), "{told}");
+    // One that went does not keep its name.
+    a.drain().await;
+    gateway(&url, "a", &[]).await;
 }
 
 #[tokio::test]

@@ -207,6 +207,10 @@ async fn a_revocation_outlives_the_gateway_that_was_told() {
     // Killed, it could not say goodbye: it is missed for a while.
     let answer = disconnect(b.addr, "eve").await;
     assert_eq!(reached(&answer), [("a", false), ("b", true), ("c", true)]);
+    // Its name is free all the same.
+    let again = gateway(&nats.url(), "a", &jwt);
+    let answer = disconnect(again.addr, "eve").await;
+    assert_eq!(reached(&answer), [("a", true), ("b", true), ("c", true)]);
 }
 
 #[tokio::test]

@@ -106,22 +106,57 @@ impl Bus {
         patience: Duration,
     ) -> Result<Vec<Heard>, Unavailable> {
         let deadline = Instant::now() + patience;
-        let late = |_| Unavailable("NATS did not answer in time".to_owned());
-        let failed = |error: String| Unavailable(error);
+        // First who there is: whoever comes later knows already what was done before.
+        let mut missing = self.present(deadline).await?;
+        missing.remove(&*self.name);
+        self.ask_until(kind, body, deadline, missing).await
+    }
+
+    /// Whether another gateway has the name of this one; asks this kind of question.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn has_namesake(
+        &self,
+        kind: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<bool, Unavailable> {
+        let deadline = Instant::now() + patience;
+        let mut known = self.present(deadline).await?;
+        // It may be the entry of an earlier life of this one, that could not say goodbye.
+        known.retain(|name| **name == *self.name);
+        let heard = self.ask_until(kind, body, deadline, known).await?;
+        let mut heard = heard.iter();
+        Ok(heard.any(|heard| *heard.node == *self.name && heard.answer.is_some()))
+    }
+
+    async fn present(&self, deadline: Instant) -> Result<BTreeSet<String>, Unavailable> {
+        let asking = timeout_at(deadline, roster::all(&self.link));
+        asking.await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Asks all others, and waits until those have answered that would be missed.
+    async fn ask_until(
+        &self,
+        kind: &str,
+        body: Bytes,
+        deadline: Instant,
+        mut missing: BTreeSet<String>,
+    ) -> Result<Vec<Heard>, Unavailable> {
         let client = &self.link.client;
         let inbox = client.new_inbox();
         let asking = async {
-            // First who there is: whoever comes later knows already what was done before.
-            let missing = roster::all(&self.link).await?;
             let answers = client.subscribe(inbox.clone()).await;
-            let answers = answers.map_err(|error| failed(error.to_string()))?;
+            let answers = answers.map_err(|error| Unavailable(error.to_string()))?;
             let subject = names::node(None, kind);
             let asked = client.publish_with_reply_and_headers(subject, inbox, self.from(), body);
-            asked.await.map_err(|error| failed(error.to_string()))?;
-            Ok((missing, answers))
+            let asked = asked.await;
+            asked.map_err(|error| Unavailable(error.to_string()))?;
+            Ok(answers)
         };
-        let (mut missing, mut answers) = timeout_at(deadline, asking).await.map_err(late)??;
-        missing.remove(&*self.name);
+        let asked = timeout_at(deadline, asking).await;
+        let mut answers = asked.unwrap_or_else(|_| Err(late()))?;
         let mut heard = Vec::new();
         let mut ids = BTreeSet::new();
         while !missing.is_empty() && heard.len() < MOST_ANSWERS {
@@ -193,6 +228,10 @@ impl Bus {
         tokio::spawn(stop.run_until_cancelled_owned(serving));
         Ok(())
     }
+}
+
+fn late() -> Unavailable {
+    Unavailable("NATS did not answer in time".to_owned())
 }
 
 /// The id and the name of the gateway that sent it.
