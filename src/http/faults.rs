@@ -18,7 +18,7 @@ use super::demo::admit;
 use super::error::{ApiError, ErrorBody};
 
 /// How long a socket may be stalled, in seconds.
-const MAX_SECONDS: u64 = 60;
+const MAX_SECONDS: f64 = 60.0;
 
 /// What to do to whose socket.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -33,11 +33,11 @@ pub(super) struct Request {
     /// For a stall, for how many seconds: 30 when not given, at most 60.
     #[serde(default = "half_a_minute")]
     #[schema(minimum = 1, maximum = 60)]
-    seconds: u64,
+    seconds: f64,
 }
 
-const fn half_a_minute() -> u64 {
-    30
+const fn half_a_minute() -> f64 {
+    30.0
 }
 
 /// A fault.
@@ -81,12 +81,12 @@ pub(super) async fn inflict(
     // Read without regard to Content-Type, as publishing is.
     let request: Request = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("expected {{sessionId, fault, seconds?}}: {error}")))?;
-    if !(1..=MAX_SECONDS).contains(&request.seconds) {
+    if !(1.0..=MAX_SECONDS).contains(&request.seconds) {
         return Err(bad(format!("seconds must be 1 to {MAX_SECONDS}")).into());
     }
     let fault = match request.fault {
         Kind::Cut => Fault::Cut,
-        Kind::Stall => Fault::Stall(Duration::from_secs(request.seconds)),
+        Kind::Stall => Fault::Stall(Duration::from_secs_f64(request.seconds)),
     };
     let shards = state.cluster()?.shards();
     if transport::inflict(&state.gateway, shards, &request.session_id, fault).await {
