@@ -4,6 +4,8 @@
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
 # make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
+# make chaos   everything at once against the release build, kill -9 included: MINUTES=4, SEED to repeat one
+# make soak    the same load without kills, and the slope of memory: MINUTES=10
 # make bench   measures the gateway beside its peers, about 12 minutes, into docs/benchmarks.md; ARGS=--help
 # make clean   removes what was built; the tools stay
 #
@@ -24,6 +26,8 @@ export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 BINARY := target/release/micro-socket
 SOURCES := $(shell find src public style -type f) build.rs Cargo.toml Cargo.lock rust-toolchain.toml
 FULL_BENCH := --cores 1,2 --output docs/benchmarks.md
+# Tests that want the machine for themselves, one at a time.
+LONG = cargo test $(RELEASE) --locked --features ssr --test integration -- --ignored --nocapture --exact
 PAGE_TOOLS := cargo-leptos wasm-bindgen wasm-opt
 
 # `make test` sets QUIET: a step is one line then, unless it fails.
@@ -58,6 +62,8 @@ test:
 	@.ci/step tests cargo test --locked --features ssr --no-fail-fast
 	@.ci/step schemathesis .ci/tools schemathesis
 	@.ci/step openapi .ci/schemathesis
+	@.ci/step chaos $(LONG) chaos::every_promise_holds_with_everything_at_once
+	@.ci/step soak-smoke $(LONG) chaos::soak::memory_and_descriptors_stay_level
 	@.ci/step bench-smoke cargo test --locked --features ssr --bench gateway -- --smoke --gateway target/debug/micro-socket
 	@.ci/step lint-otlp cargo clippy --locked --features otlp --lib --bins --test integration -- -D warnings
 	@.ci/step otlp cargo test --locked --features otlp --lib --test integration -- otlp traces
@@ -71,6 +77,14 @@ test:
 
 conformance:
 	@.ci/autobahn
+
+chaos soak: export CHAOS_SEED := $(SEED)
+chaos soak: RELEASE := --release
+chaos:
+	@CHAOS_SECONDS=$$((60 * $(or $(MINUTES),4))) $(LONG) chaos::every_promise_holds_with_everything_at_once
+
+soak:
+	@SOAK_SECONDS=$$((60 * $(or $(MINUTES),10))) $(LONG) chaos::soak::memory_and_descriptors_stay_level
 
 bench: build benches/peers/node_modules/.complete
 	@node benches/peers/node_modules/bun/install.js
@@ -94,4 +108,4 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 
 no-binary:
 
-.PHONY: help run watch cluster build test conformance bench clean tools no-binary
+.PHONY: help run watch cluster build test conformance chaos soak bench clean tools no-binary

@@ -8,36 +8,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::raw::{BINARY, FIN, PING, TEXT, header, masked};
-use crate::harness::{TestGateway, soon};
+use crate::harness::{Dice, TestGateway, soon};
 
 const MESSAGES: u64 = 300;
-
-/// A small generator, so that a run that fails can be run again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn bytes(&mut self, most: u64) -> Vec<u8> {
-        (0..self.roll(most)).map(|_| self.roll(256) as u8).collect()
-    }
-}
 
 const HANDSHAKE: &[u8] =
     b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// What one who means no good sends at once.
-fn garbage(dice: &mut Dice) -> Vec<u8> {
-    let setup = masked(
-        FIN | TEXT,
-        br#"{"type":"setup","token":"eve","topics":["t"]}"#,
-    );
+/// What one who means no good sends at once, with a token that is good.
+pub fn garbage(dice: &mut Dice, token: &str) -> Vec<u8> {
+    let setup = format!(r#"{{"type":"setup","token":"{token}","topics":["t"]}}"#);
+    let setup = masked(FIN | TEXT, setup.as_bytes());
     let then = match dice.roll(10) {
         // Not even a handshake.
         0 => return dice.bytes(2000),
@@ -74,7 +56,11 @@ async fn throw(
             continue;
         };
         // The gateway may have hung up in the middle of it: that is an answer too.
-        let _ = soon("room to throw", stream.write_all(&garbage(&mut dice))).await;
+        let _ = soon(
+            "room to throw",
+            stream.write_all(&garbage(&mut dice, "eve")),
+        )
+        .await;
         if dice.roll(2) == 0 {
             let mut answer = [0; 4096];
             let _ = tokio::time::timeout(
@@ -104,7 +90,7 @@ async fn those_who_behave_lose_nothing() {
     );
     let throwers: Vec<_> = (1..=24)
         .map(|seed| {
-            let dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+            let dice = Dice::new(seed);
             tokio::spawn(throw(gateway.addr, dice, over.clone(), thrown.clone()))
         })
         .collect();

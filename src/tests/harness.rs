@@ -1,5 +1,6 @@
 //! A gateway for one test, and who speaks to it.
 
+pub mod dice;
 pub mod http;
 pub mod load;
 pub mod nats;
@@ -18,8 +19,10 @@ use micro_socket::config::{RawSettings, Settings};
 use micro_socket::server::Server;
 use serde_json::Value;
 
+pub use dice::Dice;
 pub use http::{Answer, Request};
 pub use nats::NatsServer;
+pub use process::Process;
 pub use raw::RawSocket;
 pub use socket::Socket;
 pub use wire::Wire;

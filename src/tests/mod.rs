@@ -17,6 +17,7 @@ mod admin_door;
 mod architecture;
 mod bad_input;
 mod binary;
+mod chaos;
 mod closing;
 mod cluster;
 mod cluster_faults;

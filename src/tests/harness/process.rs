@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running gateway on a port that it chose. Killed when dropped.
+/// A running gateway. Killed when dropped.
 pub struct Process {
     pub child: Child,
     pub addr: SocketAddr,
@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts one with these flags.
+    /// Starts one with these flags, on a port that it chooses unless they name one.
     pub fn start(flags: &[&str]) -> Self {
         Self::try_start(flags).expect("it ended before it listened")
     }
@@ -28,9 +28,10 @@ impl Process {
                 command.env_remove(name);
             }
         }
-        command
-            .args(["--addr=127.0.0.1:0", "--log=warn"])
-            .args(flags);
+        if !flags.iter().any(|flag| flag.starts_with("--addr=")) {
+            command.arg("--addr=127.0.0.1:0");
+        }
+        command.arg("--log=warn").args(flags);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());

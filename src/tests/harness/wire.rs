@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,12 +25,21 @@ pub struct Wire {
 impl Wire {
     /// A wire to this address.
     pub async fn to(end: SocketAddr) -> Self {
+        Self::with(end, None).await
+    }
+
+    /// A wire that takes only about so many bytes from there that nobody has read yet.
+    pub async fn narrow(end: SocketAddr, bytes: u32) -> Self {
+        Self::with(end, Some(bytes)).await
+    }
+
+    async fn with(end: SocketAddr, receive_buffer: Option<u32>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (state, watched) = watch::channel(State::Through);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, end, watched.clone()));
+                tokio::spawn(carry(near, end, receive_buffer, watched.clone()));
             }
         });
         Self { addr, state }
@@ -49,11 +58,20 @@ impl Wire {
     }
 }
 
-async fn carry(near: TcpStream, end: SocketAddr, mut state: watch::Receiver<State>) {
+async fn carry(
+    near: TcpStream,
+    end: SocketAddr,
+    receive_buffer: Option<u32>,
+    mut state: watch::Receiver<State>,
+) {
     if *state.borrow_and_update() == State::Cut {
         return;
     }
-    let Ok(far) = TcpStream::connect(end).await else {
+    let far = TcpSocket::new_v4().unwrap();
+    if let Some(bytes) = receive_buffer {
+        far.set_recv_buffer_size(bytes).unwrap();
+    }
+    let Ok(far) = far.connect(end).await else {
         return;
     };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
