@@ -1,4 +1,5 @@
-//! The clients side by side: a card for each, and room for more.
+//! The clients side by side: a card for each, and room for more. A client that is alone has no card:
+//! the panels say all there is to say of it.
 
 use leptos::prelude::*;
 
@@ -16,9 +17,18 @@ const TOPICS: usize = 3;
 pub fn Clients(page: Page) -> impl IntoView {
     let ids = Memo::new(move |_| page.playground.with(|p| p.ids().collect::<Vec<_>>()));
     let full = Memo::new(move |_| ids.with(Vec::len) == ClientId::ALL.len());
+    let cards = move || {
+        ids.with(|ids| {
+            if ids.len() > 1 {
+                ids.clone()
+            } else {
+                Vec::new()
+            }
+        })
+    };
     view! {
         <div class="clients" role="group" aria-label="Clients">
-            <For each=move || ids.get() key=|id| *id let:id>
+            <For each=cards key=|id| *id let:id>
                 <Card page id />
             </For>
             <button
