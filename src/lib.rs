@@ -8,7 +8,8 @@
 //! * [`session`]: one connection's life as a state machine. Pure.
 //! * [`backbone`]: numbers, deduplicates, remembers and replays messages.
 //! * [`hub`]: who listens to what on this node.
-//! * [`auth`]: who a token stands for, and what they may do.
+//! * [`token`]: what a token says and allows, shared by gateway and page. Pure.
+//! * [`auth`]: which tokens are believed, and for whom they stand.
 //! * [`gateway`]: the conductor; every publish and subscribe of every way in goes through it.
 //! * [`histogram`], [`metrics`], [`slo`]: what is counted, and how deliveries are judged.
 //! * [`traces`]: how long what took, for an OpenTelemetry collector. Empty without the feature `otlp`.
@@ -36,6 +37,8 @@ pub mod client;
 pub mod app;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 pub mod histogram;
+#[cfg(any(feature = "ssr", feature = "hydrate"))]
+pub mod token;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 pub mod verify;
 

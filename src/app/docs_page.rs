@@ -5,7 +5,8 @@ use leptos::prelude::*;
 use super::App;
 use super::components::Reference;
 
-const CHAPTERS: [(&str, &str); 7] = [
+/// The chapters by the ids of their elements.
+pub(crate) const CHAPTERS: [(&str, &str); 7] = [
     ("playground", "Playground"),
     ("web-page", "In a web page"),
     ("endpoints", "Endpoints"),

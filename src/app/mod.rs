@@ -6,7 +6,7 @@
 //! * `docs_page`, `components`: what is seen. The reference is plain HTML; only the playground,
 //!   [`App`], is hydrated, so that the reference costs no WASM.
 //!
-//! Uses: protocol, client, histogram, verify.
+//! Uses: protocol, token, client, histogram, verify.
 
 mod browser;
 #[expect(unreachable_pub, reason = "the component macro writes pub")]

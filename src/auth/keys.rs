@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Header, Validation};
 
 use crate::protocol::{ErrorCode, Refusal, Token};
 
-use super::claims::Claims;
+use crate::token::Claims;
 
 /// The shortest HS256 secret, in bytes: the size of the hash (RFC 7518 section 3.2).
 const MIN_SECRET_BYTES: usize = 32;

@@ -1,18 +1,16 @@
 //! Who a token stands for, and what they may do (promise I1).
 //!
-//! * [`acl`](Grants): what a user may do with a topic. Pure.
-//! * [`claims`](Rules): what a verified token says, and whether it holds now. Pure.
+//! * [`rules`](Rules): whether what a verified token says holds now. Pure.
 //! * `keys`: what tokens are verified with, and why a weak key is refused. Pure.
 //! * [`jwks`](Jwks): keys from the issuer's key set, kept and renewed.
 //! * [`revoked`](Revoked): users and tokens turned away before their time. Pure.
 //!
-//! Uses: protocol.
+//! Uses: protocol, token.
 
-mod acl;
-mod claims;
 mod jwks;
 mod keys;
 mod revoked;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -25,11 +23,11 @@ use jsonwebtoken::{EncodingKey, Header};
 use tokio::runtime::Handle;
 
 use crate::protocol::{ErrorCode, Refusal, Token};
+use crate::token::{Claims, Grants};
 
-pub use acl::{Action, Grants, Pattern};
-pub use claims::{Audience, Claims, Rules, Topics};
 pub use jwks::Jwks;
 pub use revoked::Revoked;
+pub use rules::Rules;
 
 use keys::Key;
 

@@ -96,8 +96,8 @@ impl Revoked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Grants;
     use super::*;
+    use crate::token::Grants;
 
     fn token(user: &str, id: Option<&str>, issued_s: Option<u64>) -> Principal {
         Principal {

@@ -240,7 +240,7 @@ fn a_minted_token_is_believed() {
     let token = mint(&Token::new(SECRET), &claims).unwrap();
     let ann = check(&gate(Algorithm::HS256), &token).unwrap();
     assert_eq!(&*ann.user, "ann");
-    assert!(ann.grants.allow(Action::Read, "prices"));
+    assert!(ann.grants.allow(crate::token::Action::Read, "prices"));
 }
 
 #[test]

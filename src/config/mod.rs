@@ -4,7 +4,7 @@
 //! A new setting is a line in [`SETTINGS`], a field of [`Settings`], and a line each in
 //! [`Settings::resolve`] and [`Settings::text`]; tests fail when one of them is forgotten.
 //!
-//! Uses: protocol, auth, slo, verify.
+//! Uses: protocol, token, auth, slo, verify.
 
 mod cli;
 mod nats;

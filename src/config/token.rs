@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::auth::{Audience, Claims, Topics, mint};
+use crate::auth::mint;
+use crate::token::{Audience, Claims, Topics};
 
 use super::cli::Exit;
 use super::units::{format_duration, parse_duration};

@@ -1,7 +1,7 @@
 //! The conductor: every publish, subscribe and question for history, whichever way it came in,
 //! passes through here, so that access (I1), limits and counting cannot be gone around.
 //!
-//! Uses: protocol, backbone, hub, auth, histogram, metrics, slo, traces.
+//! Uses: protocol, backbone, hub, token, auth, histogram, metrics, slo, traces.
 
 mod traced;
 
@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::auth::{Action, Authenticator, Checking, Principal, Revoked};
+use crate::auth::{Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
     Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
 };
@@ -20,6 +20,7 @@ use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
 use crate::metrics::{Refused, ShardMetrics, SharedMetrics, Totals};
 use crate::protocol::{ErrorCode, Position, Refusal, SeqNo, Topic};
 use crate::slo::{Counted, Slo, Window};
+use crate::token::Action;
 use crate::traces::Traces;
 
 /// What an answer of the backbone is before it is there.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::task::spawn_local;
 
-use crate::auth::{Action, Checking, Principal};
+use crate::auth::{Checking, Principal};
 use crate::backbone::Durability;
 use crate::protocol::{CloseCode, Refusal, Topic};
 use crate::session::{Identity, Input};
+use crate::token::Action;
 
 use super::Kick;
 use super::connection::Key;

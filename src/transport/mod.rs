@@ -22,7 +22,7 @@
 //! * `patience`, `guests`: how long a peer may take, and how many may come. `patience` is pure.
 //! * `deadlines`: when to look at which connection. Pure.
 //!
-//! Uses: protocol, websocket, session, hub, gateway, backbone, auth, metrics, traces.
+//! Uses: protocol, websocket, session, hub, gateway, backbone, token, auth, metrics, traces.
 
 mod aside;
 mod connection;

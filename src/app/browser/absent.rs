@@ -5,6 +5,7 @@ use futures_util::future::AbortHandle;
 use super::super::playground::Happened;
 use super::super::playground::client::ClientId;
 use crate::verify::{Finding, Request};
+use super::Stored;
 
 /// No host is known yet.
 pub(crate) fn origins() -> Option<(String, String)> {
@@ -53,12 +54,35 @@ pub(crate) fn post_json(
 pub(crate) fn later(_ms: u32, _act: impl FnOnce() + 'static) {}
 
 /// Nothing is kept.
-pub(crate) fn load() -> Option<String> {
+pub(crate) fn load(_place: Stored) -> Option<String> {
     None
 }
 
 /// Nothing is kept.
-pub(crate) fn save(_text: &str) {}
+pub(crate) fn save(_place: Stored, _text: &str) {}
+
+/// The server is not sent it.
+pub(crate) fn fragment() -> Option<String> {
+    None
+}
+
+/// No key is pressed.
+pub(crate) fn on_key(_take: impl Fn(&str, bool, bool) -> bool + 'static) {}
+
+/// Nothing is in view.
+pub(crate) fn show(_id: &str) {}
+
+/// There is nowhere to go.
+pub(crate) fn go_to(_id: &str) {}
+
+/// No dialog opens.
+pub(crate) fn show_dialog(_id: &str) {}
+
+/// No dialog is open.
+pub(crate) fn close_dialog(_id: &str) {}
+
+/// No time passes.
+pub(crate) fn every_second(_tick: impl Fn() + 'static) {}
 
 /// Nothing happens.
 pub(crate) fn on_events(_take: impl Fn(Vec<Happened>) + 'static) {}

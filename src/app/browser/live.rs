@@ -1,12 +1,15 @@
 //! Small things only the browser knows or can do.
 
-use gloo_timers::callback::Timeout;
+use gloo_timers::callback::{Interval, Timeout};
 use js_sys::Promise;
-use leptos::prelude::{document, window};
+use leptos::prelude::{StoredValue, document, window, window_event_listener};
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{HtmlElement, KeyboardEvent, RequestInit, Response};
+use web_sys::{
+    HtmlDialogElement, HtmlElement, KeyboardEvent, RequestInit, Response, ScrollIntoViewOptions,
+    ScrollLogicalPosition,
+};
 
 /// The WebSocket and the HTTP origin of the gateway that served the page.
 pub(crate) fn origins() -> Option<(String, String)> {
@@ -55,6 +58,66 @@ pub(crate) fn focus(id: &str) {
     if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = element.focus();
     }
+}
+
+/// Brings the element with this id into view.
+pub(crate) fn show(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        let options = ScrollIntoViewOptions::new();
+        options.set_block(ScrollLogicalPosition::Nearest);
+        element.scroll_into_view_with_scroll_into_view_options(&options);
+    }
+}
+
+/// Goes to the element with this id as a link to it does.
+pub(crate) fn go_to(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        element.scroll_into_view();
+    }
+    focus(id);
+}
+
+fn dialog(id: &str) -> Option<HtmlDialogElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Opens a dialog over the page. The focus moves into it, and back when it is closed.
+pub(crate) fn show_dialog(id: &str) {
+    if let Some(dialog) = dialog(id).filter(|dialog| !dialog.open()) {
+        let _ = dialog.show_modal();
+    }
+}
+
+/// Closes a dialog.
+pub(crate) fn close_dialog(id: &str) {
+    if let Some(dialog) = dialog(id) {
+        dialog.close();
+    }
+}
+
+/// Asks `take` at each press of a key: the key, whether Ctrl or Command is held, and whether somebody
+/// is writing. What it takes the browser does not.
+pub(crate) fn on_key(take: impl Fn(&str, bool, bool) -> bool + 'static) {
+    let listener = window_event_listener(leptos::ev::keydown, move |ev| {
+        let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
+        let writing = target.is_some_and(|t| t.matches("input, textarea, select").unwrap_or(false));
+        if !ev.alt_key() && take(&ev.key(), ev.ctrl_key() || ev.meta_key(), writing) {
+            ev.prevent_default();
+        }
+    });
+    // As long as the page.
+    std::mem::forget(listener);
+}
+
+/// Calls `tick` every second for as long as what asks for it is in view.
+pub(crate) fn every_second(tick: impl Fn() + 'static) {
+    // It ends when the reactive owner lets go of it.
+    StoredValue::new_local(Interval::new(1_000, tick));
+}
+
+/// The part of the page's address after `#`.
+pub(crate) fn fragment() -> Option<String> {
+    window().location().hash().ok()
 }
 
 /// Up and Down in a list move the focus to the same button of the row above or below.

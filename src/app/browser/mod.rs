@@ -17,3 +17,12 @@ pub(crate) use {live::*, socket::*, storage::*, verify::*};
 mod absent;
 #[cfg(not(feature = "hydrate"))]
 pub(crate) use absent::*;
+
+/// What is kept between visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// The last choices.
+    Choices,
+    /// Messages under names.
+    Library,
+}

@@ -1,24 +1,31 @@
-//! The last choices in `localStorage`. A browser that forbids it simply forgets.
+//! What is kept in `localStorage`. A browser that forbids it simply forgets.
 
 use leptos::prelude::window;
 use web_sys::Storage;
 
-/// Changes with the shape of what is kept, so that an older shape is left alone.
-const KEY: &str = "micro-socket/docs/1";
+use super::Stored;
+
+/// The key of what is kept. It changes with its shape, so that an older shape is left alone.
+fn key(place: Stored) -> &'static str {
+    match place {
+        Stored::Choices => "micro-socket/docs/2",
+        Stored::Library => "micro-socket/messages/1",
+    }
+}
 
 fn storage() -> Option<Storage> {
     window().local_storage().ok().flatten()
 }
 
 /// What was kept last.
-pub(crate) fn load() -> Option<String> {
-    storage()?.get_item(KEY).ok().flatten()
+pub(crate) fn load(place: Stored) -> Option<String> {
+    storage()?.get_item(key(place)).ok().flatten()
 }
 
 /// Keeps a text.
-pub(crate) fn save(text: &str) {
+pub(crate) fn save(place: Stored, text: &str) {
     if let Some(storage) = storage() {
         // A full storage forgets; that is no reason to disturb anyone.
-        let _ = storage.set_item(KEY, text);
+        let _ = storage.set_item(key(place), text);
     }
 }

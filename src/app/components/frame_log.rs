@@ -136,11 +136,6 @@ fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl In
     let kinds = Memo::new(move |_| page.playground.with(|p| p.log().kinds().clone()));
     let topics = Memo::new(move |_| page.playground.with(|p| p.log().topics().clone()));
     let paused = move || page.paused_at.with(Option::is_some);
-    let pause = move |_| {
-        let now = page.playground.with_untracked(|p| p.log().last_id());
-        page.paused_at
-            .update(|at| *at = if at.is_some() { None } else { Some(now) });
-    };
     let clear = move |_| {
         page.playground.update(|p| p.clear_log());
         page.filter.set(Filter::default());
@@ -197,7 +192,7 @@ fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl In
                     type="button"
                     class="small"
                     aria-pressed=move || paused().to_string()
-                    on:click=pause
+                    on:click=move |_| page.toggle_pause()
                 >
                     "Pause"
                 </button>

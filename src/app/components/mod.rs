@@ -10,15 +10,19 @@ mod field;
 mod frame_log;
 mod http_corner;
 mod log_row;
+mod palette;
 mod reference;
 mod run_view;
 mod scenarios;
 mod shelf;
+mod take_away;
+mod token_helper;
 mod web_page;
 
 use leptos::prelude::*;
 
 use super::page::Page;
+pub(crate) use palette::{PALETTE, SHORTCUTS};
 pub use reference::Reference;
 pub(crate) use shelf::Tool;
 
@@ -39,6 +43,8 @@ pub fn Playground(page: Page) -> impl IntoView {
                 </div>
                 <frame_log::FrameLog page />
             </div>
+            <palette::Palette page />
+            <palette::Shortcuts />
         </fieldset>
     }
 }

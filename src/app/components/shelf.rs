@@ -3,29 +3,48 @@
 
 use leptos::prelude::*;
 
+use super::super::browser;
 use super::super::page::Page;
 use super::evidence::Evidence;
 use super::faults::Faults;
 use super::scenarios::Scenarios;
+use super::palette::PALETTE;
+use super::take_away::TakeAway;
+use super::token_helper::TokenHelper;
 
 /// A tool on the shelf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
+    /// Stories that play themselves.
     Scenarios,
+    /// What can go wrong, on a button.
     Faults,
+    /// The promises on this page's own traffic, and the checks.
     Evidence,
+    /// The message in other languages, as a link, or under a name.
+    TakeAway,
+    /// What the token says.
+    Token,
 }
 
 impl Tool {
     /// In the order of the shelf.
-    const ALL: &[Self] = &[Self::Scenarios, Self::Faults, Self::Evidence];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Scenarios,
+        Self::Faults,
+        Self::Evidence,
+        Self::TakeAway,
+        Self::Token,
+    ];
 
     /// The button's words.
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Scenarios => "Scenarios",
             Self::Faults => "Faults",
             Self::Evidence => "Evidence",
+            Self::TakeAway => "Take it away",
+            Self::Token => "Token",
         }
     }
 
@@ -34,6 +53,8 @@ impl Tool {
             Self::Scenarios => view! { <Scenarios page /> }.into_any(),
             Self::Faults => view! { <Faults page /> }.into_any(),
             Self::Evidence => view! { <Evidence page /> }.into_any(),
+            Self::TakeAway => view! { <TakeAway page /> }.into_any(),
+            Self::Token => view! { <TokenHelper page /> }.into_any(),
         }
     }
 }
@@ -43,7 +64,7 @@ impl Tool {
 pub fn Shelf(page: Page) -> impl IntoView {
     let open = page.tool;
     view! {
-        <div class="shelf">
+        <div id="shelf" class="shelf">
             <div class="chips" role="group" aria-label="Tools">
                 {Tool::ALL
                     .iter()
@@ -66,6 +87,15 @@ pub fn Shelf(page: Page) -> impl IntoView {
                         }
                     })
                     .collect_view()}
+                <button
+                    type="button"
+                    class="chip"
+                    aria-haspopup="dialog"
+                    aria-keyshortcuts="Control+K"
+                    on:click=move |_| browser::show_dialog(PALETTE)
+                >
+                    "Commands" <kbd aria-hidden="true">"Ctrl K"</kbd>
+                </button>
             </div>
             <div id="tool" class:absent=move || open.get().is_none()>
                 {move || open.get().map(|tool| tool.view(page))}

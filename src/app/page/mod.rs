@@ -3,20 +3,23 @@
 //! [`Page`] is what all clients share; a [`Desk`] is where the frames of one client are composed; on
 //! the stage scenarios and faults are played.
 
+mod commands;
 mod desk;
 mod stage;
 mod verifying;
+mod keeping;
 
 use leptos::prelude::*;
 
 use super::browser;
 use super::components::Tool;
 use super::playground::client::{Client, ClientId};
+use super::playground::kept::Library;
 use super::playground::log::Filter;
 use super::playground::phase::Phase;
-use super::playground::saved::Saved;
 use super::playground::scenario::Run;
 use super::playground::{Event, Happened, Offer, Playground};
+pub(crate) use commands::Command;
 pub(crate) use desk::Desk;
 use verifying::Verifying;
 
@@ -48,6 +51,8 @@ pub(crate) struct Page {
     pub(crate) run: RwSignal<Option<Run>>,
     /// How long the fault offline lasts, in seconds.
     pub(crate) offline_s: RwSignal<u32>,
+    /// Messages under names.
+    pub(crate) library: RwSignal<Library>,
     desks: StoredValue<[Desk; ClientId::ALL.len()]>,
 }
 
@@ -68,6 +73,7 @@ impl Page {
             verifying: Verifying::new(),
             run: RwSignal::new(None),
             offline_s: RwSignal::new(5),
+            library: RwSignal::new(Library::default()),
             desks: StoredValue::new(ClientId::ALL.map(desk)),
         }
     }
@@ -85,26 +91,10 @@ impl Page {
             self.desk_of(id).new_id();
         }
         browser::on_events(move |events| self.take(events));
-        self.restore_choices();
+        self.restore();
+        self.listen_to_keys();
         self.alive.set(true);
         browser::mark_alive();
-    }
-
-    /// Takes up the last choices of the first client, and keeps them as they change.
-    fn restore_choices(self) {
-        let Desk { url, draft, .. } = self.desk_of(ClientId::FIRST);
-        if let Some(saved) = browser::load().and_then(|text| Saved::from_text(&text)) {
-            let kept = draft.try_update(|draft| saved.restore(draft)).flatten();
-            if let Some(kept) = kept {
-                url.set(kept);
-            }
-        }
-        Effect::new(move |_| {
-            let saved = url.with(|url| draft.with(|draft| Saved::of(url, draft)));
-            if let Some(text) = saved.to_text() {
-                browser::save(&text);
-            }
-        });
     }
 
     /// The desk of a client.
@@ -137,7 +127,7 @@ impl Page {
         Memo::new(move |_| self.with_client(|client| client.phase().clone()))
     }
 
-    fn phase_of(self, id: ClientId) -> Phase {
+    pub(crate) fn phase_of(self, id: ClientId) -> Phase {
         self.playground
             .with_untracked(|p| p.client(id).phase().clone())
     }
@@ -161,14 +151,19 @@ impl Page {
     /// Opens a client's connection to its URL; a path alone means this gateway.
     pub(crate) fn connect(self, id: ClientId) {
         let desk = self.desk_of(id);
-        let mut url = desk.url.get_untracked().trim().to_owned();
-        if url.starts_with('/') {
-            url.insert_str(0, &self.ws_origin.get_untracked());
-            desk.url.set(url.clone());
-        }
+        let url = self.whole(desk.url.get_untracked().trim().to_owned());
+        desk.url.set(url.clone());
         desk.refusal.set(String::new());
         self.happened(id, Event::Opening { url: url.clone() });
         browser::open(id, &url);
+    }
+
+    /// An address in full; a path alone means this gateway.
+    fn whole(self, mut url: String) -> String {
+        if url.starts_with('/') {
+            url.insert_str(0, &self.ws_origin.get_untracked());
+        }
+        url
     }
 
     /// Closes a client's connection in order.
@@ -248,6 +243,13 @@ impl Page {
         let desk = self.desk_now();
         self.playground
             .with_untracked(|p| desk.choose(kind, p.client(desk.id)));
+    }
+
+    /// Holds the log at its last row, or lets it go on.
+    pub(crate) fn toggle_pause(self) {
+        let now = self.playground.with_untracked(|p| p.log().last_id());
+        self.paused_at
+            .update(|at| *at = if at.is_some() { None } else { Some(now) });
     }
 
     /// Fills in a form that was offered.

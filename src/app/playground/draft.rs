@@ -68,6 +68,13 @@ impl Draft {
         self.values.insert(field, value.into());
     }
 
+    /// What is written in all fields, by their names on the wire.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.values
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// Fills in `resume` from what a client knows, if it had a session.
     pub fn fill_in_resume(&mut self, client: &Client) {
         if client.session_id().is_empty() {
@@ -138,25 +145,30 @@ impl Draft {
     }
 }
 
+/// The fields by their names on the wire, with their labels on the page.
+pub const LABELS: [(&str, &str); 13] = [
+    ("token", "Token"),
+    ("topics", "Topics"),
+    ("topic", "Topic"),
+    ("messageId", "Message ID"),
+    ("payload", "Payload"),
+    ("lastSeq", "Last seq"),
+    ("epoch", "Epoch"),
+    ("qos", "QoS"),
+    ("sessionId", "Session ID"),
+    ("lastSeqPerTopic", "Last seq per topic"),
+    ("epochs", "Epochs"),
+    ("seqNo", "Seq no"),
+    ("sig", "Signature"),
+];
+
 /// The field's label on the page.
 #[must_use]
 pub fn label(field: &str) -> &'static str {
-    match field {
-        "token" => "Token",
-        "topics" => "Topics",
-        "topic" => "Topic",
-        "messageId" => "Message ID",
-        "payload" => "Payload",
-        "lastSeq" => "Last seq",
-        "epoch" => "Epoch",
-        "qos" => "QoS",
-        "sessionId" => "Session ID",
-        "lastSeqPerTopic" => "Last seq per topic",
-        "epochs" => "Epochs",
-        "seqNo" => "Seq no",
-        "sig" => "Signature",
-        _ => "Field",
-    }
+    LABELS
+        .iter()
+        .find_map(|(name, label)| (*name == field).then_some(*label))
+        .unwrap_or("Field")
 }
 
 /// Whether a field stands in view; the others are folded away.

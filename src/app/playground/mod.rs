@@ -11,13 +11,15 @@ pub mod continuity;
 mod describe;
 pub mod draft;
 pub mod evidence;
+pub mod kept;
 pub mod log;
 mod matching;
 mod next_step;
 pub mod phase;
-pub mod saved;
 pub mod scenario;
+pub mod takeaway;
 pub mod text;
+pub mod token;
 
 use crate::protocol::{decode_client, decode_server};
 use crate::verify::PROMISES;

@@ -76,12 +76,6 @@ pub fn span(ms: f64) -> String {
     }
 }
 
-/// Wraps a text so that a POSIX shell takes it as one word.
-#[must_use]
-pub fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,10 +119,5 @@ mod tests {
         assert_eq!(span(0.42), "0.4 ms");
         assert_eq!(span(12.4), "12 ms");
         assert_eq!(span(3210.0), "3.2 s");
-    }
-
-    #[test]
-    fn shell_words_survive_quotes() {
-        assert_eq!(shell_quoted("a'b"), r"'a'\''b'");
     }
 }

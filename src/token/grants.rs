@@ -1,6 +1,4 @@
 //! What a user may do with a topic. Nothing is allowed that is not granted.
-//!
-//! Invariant: pure.
 
 /// Stands for the user in a pattern.
 const USER: &str = "{user}";

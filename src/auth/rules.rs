@@ -1,80 +1,16 @@
-//! What a verified token says, and whether it holds now.
+//! Whether what a verified token says holds now.
 //!
 //! Invariant: pure. Time is a parameter.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Number;
-
 use crate::protocol::{ErrorCode, Refusal};
+use crate::token::{Claims, Grants, unix_ms};
 
-use super::{Grants, MAX_USER_BYTES, Principal};
+use super::{MAX_USER_BYTES, Principal};
 
 /// The longest token id, in bytes: it is kept when it is revoked.
 const MAX_TOKEN_ID_BYTES: usize = 255;
-
-/// The claims that are looked at. Others are ignored.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Claims {
-    /// The user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sub: Option<String>,
-    /// When it expires, in seconds since the Unix epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exp: Option<Number>,
-    /// From when on it is valid, likewise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nbf: Option<Number>,
-    /// When it was issued, likewise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub iat: Option<Number>,
-    /// Who issued it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub iss: Option<String>,
-    /// For whom it was issued.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aud: Option<Audience>,
-    /// Its id, by which it can be revoked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jti: Option<String>,
-    /// Patterns of topics; none is no access.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub topics: Option<Topics>,
-    /// Whether it is an operator's: it may see and end what others have.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin: Option<bool>,
-}
-
-/// The claim `topics`.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Topics {
-    /// Patterns of topics to subscribe, replay and read.
-    pub read: Vec<String>,
-    /// Patterns of topics to publish to.
-    pub write: Vec<String>,
-}
-
-/// One recipient or several.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl Audience {
-    fn names(&self, name: &str) -> bool {
-        match self {
-            Self::One(one) => one == name,
-            Self::Many(many) => many.iter().any(|one| one == name),
-        }
-    }
-}
 
 /// What a token must say beside its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +28,7 @@ impl Rules {
     ///
     /// # Errors
     /// [`ErrorCode::TokenExpired`], else [`ErrorCode::AuthFailed`] with the reason.
-    pub fn check(&self, unix_ms: u64, claims: Claims) -> Result<Principal, Refusal> {
+    pub fn check(&self, now_ms: u64, claims: Claims) -> Result<Principal, Refusal> {
         let refuse = |text: &'static str| Refusal::new(ErrorCode::AuthFailed, text);
         let leeway_ms = self.leeway.as_millis() as u64;
         let user = claims.sub.ok_or_else(|| refuse("the token has no sub"))?;
@@ -102,7 +38,7 @@ impl Rules {
             ));
         }
         let exp = claims.exp.ok_or_else(|| refuse("the token has no exp"))?;
-        let exp_ms = millis(&exp).ok_or_else(|| refuse("the token's exp is not a time"))?;
+        let exp_ms = unix_ms(&exp).ok_or_else(|| refuse("the token's exp is not a time"))?;
         if let Some(issuer) = &self.issuer
             && claims.iss.as_ref() != Some(issuer)
         {
@@ -116,13 +52,15 @@ impl Rules {
             return Err(refuse("the token's aud does not name this gateway"));
         }
         if let Some(nbf) = claims.nbf {
-            let nbf_ms = millis(&nbf).ok_or_else(|| refuse("the token's nbf is not a time"))?;
-            if nbf_ms > unix_ms.saturating_add(leeway_ms) {
+            let nbf_ms = unix_ms(&nbf).ok_or_else(|| refuse("the token's nbf is not a time"))?;
+            if nbf_ms > now_ms.saturating_add(leeway_ms) {
                 return Err(refuse("the token is not valid yet"));
             }
         }
         let issued_unix_ms = match claims.iat {
-            Some(iat) => Some(millis(&iat).ok_or_else(|| refuse("the token's iat is not a time"))?),
+            Some(iat) => {
+                Some(unix_ms(&iat).ok_or_else(|| refuse("the token's iat is not a time"))?)
+            }
             None => None,
         };
         if claims
@@ -133,7 +71,7 @@ impl Rules {
             return Err(refuse("the token's jti is longer than 255 bytes"));
         }
         let expires_unix_ms = exp_ms.saturating_add(leeway_ms);
-        if expires_unix_ms <= unix_ms {
+        if expires_unix_ms <= now_ms {
             let text = "the token has expired; get a new one";
             return Err(Refusal::new(ErrorCode::TokenExpired, text));
         }
@@ -147,15 +85,6 @@ impl Rules {
             admin: claims.admin.unwrap_or(false),
         })
     }
-}
-
-/// A NumericDate (RFC 7519 section 2) in milliseconds; a far future is as good as the farthest.
-fn millis(seconds: &Number) -> Option<u64> {
-    if let Some(whole) = seconds.as_u64() {
-        return Some(whole.saturating_mul(1000));
-    }
-    let seconds = seconds.as_f64().filter(|s| s.is_finite() && *s >= 0.0)?;
-    Some((seconds * 1000.0) as u64)
 }
 
 #[cfg(test)]
@@ -257,7 +186,7 @@ mod tests {
 
     #[test]
     fn no_topics_claim_is_no_access() {
-        use super::super::Action;
+        use crate::token::Action;
         let ann = check(&rules(), &json!({})).unwrap();
         assert!(!ann.grants.allow(Action::Read, "a") && !ann.admin);
         let topics =

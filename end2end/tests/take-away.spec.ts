@@ -1,0 +1,153 @@
+// What was composed goes elsewhere: as a program, as a link, under a name.
+import { execFileSync } from 'node:child_process'
+import { button, connect, expect, field, log, open, ready, rows, send, test, unique } from './page'
+import type { Page } from '@playwright/test'
+
+test.use({ permissions: ['clipboard-read', 'clipboard-write'] })
+
+const compose = async (page: Page, type: string, fields: Record<string, string>): Promise<void> => {
+  await field(page, 'Message').selectOption(type)
+  for (const [name, value] of Object.entries(fields)) await field(page, name).fill(value)
+}
+
+const taken = async (page: Page, language: string): Promise<string> => {
+  await button(page, language).click()
+  await button(page, 'Copy program').click()
+  await expect(page.getByText('Copied.')).toBeVisible()
+  return page.evaluate(() => navigator.clipboard.readText())
+}
+
+test('the curl command publishes, whatever the topic and payload hold', async ({ page, baseURL }) => {
+  const topic = unique(`it's "odd" $(x)`)
+  await ready(page, '')
+  await send(page, 'subscribe', { Topic: topic })
+  await expect(rows(page, 'subscribed')).toHaveCount(1)
+  await compose(page, 'publish', { Topic: topic, 'Message ID': unique('m'), Payload: '{"text":"it\'s `here` ${HOME}"}' })
+  await button(page, 'Take it away').click()
+  const command = await taken(page, 'curl')
+  expect(command).toContain(baseURL!)
+  execFileSync('bash', ['-c', `${command} --fail --silent --show-error`])
+  await expect(rows(page, 'message', '"data":{"text":"it\'s `here` ${HOME}"}')).toHaveCount(1)
+})
+
+test('the curl command of subscribe reads the history', async ({ page, request, baseURL }) => {
+  const topic = unique('a/b c')
+  await request.post('/api/publish', { headers: { Authorization: 'Bearer demo-user' }, data: { topic, payload: 7 } })
+  await open(page)
+  await compose(page, 'subscribe', { Topic: topic })
+  await button(page, 'Take it away').click()
+  const command = await taken(page, 'curl')
+  const answer = JSON.parse(execFileSync('bash', ['-c', `${command} --fail --silent --show-error`]).toString())
+  expect(answer).toMatchObject({ topic, seqNo: 1 })
+  expect(command).toContain(baseURL!)
+})
+
+test('the JavaScript program runs', async ({ page }) => {
+  const topic = unique('js')
+  await open(page)
+  await compose(page, 'publish', { Topic: topic, 'Message ID': unique('m'), Payload: '"from a \\"program\\""' })
+  await button(page, 'Take it away').click()
+  const program = await taken(page, 'JavaScript')
+  const heard = page.waitForEvent('console', (message) => message.text().includes('"type":"message"'))
+  await page.evaluate(program)
+  expect((await heard).text()).toContain('"data":"from a \\"program\\""')
+})
+
+test('the Python program is one', async ({ page }) => {
+  await open(page)
+  await compose(page, 'publish', { Topic: unique(`it's "odd"`), 'Message ID': 'm-1', Payload: '"ü \\u2028"' })
+  await button(page, 'Take it away').click()
+  const program = await taken(page, 'Python')
+  execFileSync('python3', ['-c', 'import sys; compile(sys.stdin.read(), "program", "exec")'], { input: program })
+})
+
+test('what HTTP lacks is said', async ({ page }) => {
+  await open(page)
+  await compose(page, 'ping', {})
+  await button(page, 'Take it away').click()
+  await expect(page.getByText('a request over HTTP has none')).toBeVisible()
+  await expect(button(page, 'Copy program')).toBeDisabled()
+})
+
+test('a link brings the message along, and no token', async ({ page, context }) => {
+  const topic = unique('linked')
+  await open(page)
+  await compose(page, 'setup', { Token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl' })
+  await field(page, 'URL').fill('/ws/sub/prices')
+  await compose(page, 'publish', { Topic: topic, Payload: '{"a":"& = # %"}' })
+  await button(page, 'Take it away').click()
+  await button(page, 'Copy link').click()
+  await expect(page.getByText('Copied.')).toBeVisible()
+  const link = await page.evaluate(() => navigator.clipboard.readText())
+  expect(link).not.toContain('eyJ')
+
+  const other = await context.newPage()
+  await other.goto(link)
+  await expect(other.locator('html')).toHaveAttribute('data-hydrated', 'true')
+  await expect(field(other, 'Message')).toHaveValue('publish')
+  await expect(field(other, 'Topic')).toHaveValue(topic)
+  await expect(field(other, 'Payload')).toHaveValue('{"a":"& = # %"}')
+  await expect(field(other, 'URL')).toHaveValue(/^ws:.*\/ws\/sub\/prices$/)
+  await expect(log(other).locator('li')).toHaveCount(0)
+})
+
+test('a named message outlives the page', async ({ page }) => {
+  const topic = unique('kept')
+  await open(page)
+  await compose(page, 'publish', { Topic: topic, Payload: '42' })
+  await button(page, 'Take it away').click()
+  await button(page, 'Save').click()
+  await expect(page.getByText('Give it a name first.')).toBeVisible()
+  await field(page, 'Save as').fill('the answer')
+  await field(page, 'Save as').press('Enter')
+  await expect(page.getByText('Saved as the answer.')).toBeVisible()
+
+  await open(page)
+  await compose(page, 'publish', { Topic: 'other', Payload: '1' })
+  await field(page, 'Message').selectOption('ping')
+  await button(page, 'Take it away').click()
+  await button(page, 'the answer').click()
+  await expect(field(page, 'Message')).toHaveValue('publish')
+  await expect(field(page, 'Topic')).toHaveValue(topic)
+  await expect(field(page, 'Payload')).toHaveValue('42')
+  await button(page, 'Delete the answer').click()
+  await expect(button(page, 'the answer')).toHaveCount(0)
+})
+
+test('everything by its name: the palette', async ({ page }) => {
+  await open(page)
+  await page.keyboard.press('Control+k')
+  const find = page.getByRole('combobox', { name: 'Find a command' })
+  await expect(find).toBeFocused()
+  await find.fill('compose pub')
+  await page.keyboard.press('Enter')
+  await expect(find).toBeHidden()
+  await expect(field(page, 'Message')).toHaveValue('publish')
+
+  await page.keyboard.press('Control+k')
+  await find.fill('no such thing')
+  await expect(page.getByText('Nothing has that name.')).toBeVisible()
+  await find.fill('')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('ArrowUp')
+  await expect(page.getByRole('option', { name: 'Connect', exact: true })).toHaveAttribute('aria-selected', 'true')
+  await page.keyboard.press('Enter')
+  await expect(rows(page, 'opened')).toHaveCount(1)
+
+  await page.keyboard.press('Control+k')
+  await page.getByRole('option', { name: 'Open: Token' }).click()
+  await expect(page.getByRole('heading', { name: 'What the token says' })).toBeVisible()
+})
+
+test('the shortcuts are a key away, except where one writes', async ({ page }) => {
+  await open(page)
+  await field(page, 'URL').focus()
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Shortcuts' })).toBeHidden()
+  await button(page, 'Connect').focus()
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Shortcuts' })).toBeVisible()
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog', { name: 'Shortcuts' })).toBeHidden()
+  await expect(button(page, 'Connect')).toBeFocused()
+})

@@ -1,0 +1,151 @@
+//! What was composed, to take away as a program in another language. No such program holds a token
+//! that could be worth something to somebody else.
+
+mod languages;
+pub(super) mod quoting;
+
+use std::borrow::Cow;
+
+use super::draft::Draft;
+use super::kept::without_secrets;
+pub use languages::Language;
+
+/// What stands where a token was.
+pub const YOUR_TOKEN: &str = "YOUR_TOKEN";
+/// A longer token is no user's name.
+const LONGEST_NAME: usize = 32;
+
+/// Whether a text is a token that others must not see, and not just the name of a demo user.
+#[must_use]
+pub fn is_secret(token: &str) -> bool {
+    token.len() > LONGEST_NAME || token.matches('.').count() == 2
+}
+
+/// What was composed, ready to be written in any language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    ws_url: String,
+    token: String,
+    /// The frame that opens the session, unless the frame does so itself.
+    setup: Option<String>,
+    frame: String,
+}
+
+impl Composed {
+    /// The frame of a draft, or its text as it was edited by hand, for this address.
+    #[must_use]
+    pub fn new(ws_url: &str, draft: &Draft, edited: Option<&str>) -> Self {
+        let token = draft.get("token");
+        let frame = edited.map_or_else(|| draft.frame(), ToOwned::to_owned);
+        let frame = without(&frame, token).into_owned();
+        let token = if is_secret(token) { YOUR_TOKEN } else { token }.to_owned();
+        let opens = matches!(draft.kind().name, "setup" | "resume");
+        let setup = || {
+            let mut setup = Draft::default();
+            setup.set("token", token.clone());
+            setup.set("topics", first_topics(draft));
+            setup.frame()
+        };
+        Self {
+            ws_url: without_secrets(ws_url).to_owned(),
+            setup: (!opens).then(setup),
+            token,
+            frame,
+        }
+    }
+
+    /// As a program; an error says in words why it cannot be one.
+    ///
+    /// # Errors
+    /// For curl, when HTTP has no counterpart of the frame.
+    pub fn written_in(&self, language: Language) -> Result<String, &'static str> {
+        languages::write(self, language)
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &str> {
+        self.setup
+            .as_deref()
+            .into_iter()
+            .chain([self.frame.as_str()])
+    }
+
+    /// `http://host` for `ws://host/path`.
+    fn http_origin(&self) -> Option<String> {
+        let (scheme, rest) = self.ws_url.split_once("://")?;
+        let scheme = match scheme {
+            "ws" => "http",
+            "wss" => "https",
+            _ => return None,
+        };
+        let host = rest.split('/').next().unwrap_or_default();
+        Some(format!("{scheme}://{host}"))
+    }
+}
+
+/// The topics that must be subscribed for the frame to make sense: to hear what is published, and
+/// to have something to acknowledge or leave.
+fn first_topics(draft: &Draft) -> &str {
+    match draft.kind().name {
+        "publish" | "ack" | "unsubscribe" => draft.get("topic"),
+        _ => "",
+    }
+}
+
+/// A text with a secret token replaced.
+fn without<'a>(text: &'a str, token: &str) -> Cow<'a, str> {
+    if is_secret(token) && text.contains(token) {
+        Cow::Owned(text.replace(token, YOUR_TOKEN))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl";
+
+    #[test]
+    fn no_secret_token_goes_along() {
+        for kind in ["setup", "resume", "publish", "refresh"] {
+            let mut draft = Draft::default();
+            draft.choose(kind);
+            draft.set("token", JWT);
+            draft.set("messageId", "m-1");
+            let by_hand = format!(r#"{{"type":"setup","token":"{JWT}"}}"#);
+            for edited in [None, Some(by_hand.as_str())] {
+                let url = format!("ws://h/ws?access_token={JWT}");
+                let composed = Composed::new(&url, &draft, edited);
+                for language in Language::ALL {
+                    let text = composed.written_in(language).unwrap_or_default();
+                    assert!(!text.contains("eyJ"), "{language:?}: {text}");
+                    assert!(text.is_empty() || text.contains(YOUR_TOKEN), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_is_opened_first_unless_the_frame_does_so() {
+        let mut draft = Draft::default();
+        assert_eq!(Composed::new("ws://h/ws", &draft, None).frames().count(), 1);
+        draft.choose("publish");
+        draft.set("messageId", "m-1");
+        let composed = Composed::new("ws://h/ws", &draft, None);
+        let frames: Vec<_> = composed.frames().collect();
+        assert_eq!(
+            frames[0],
+            r#"{"type":"setup","token":"demo-user","topics":["prices"]}"#
+        );
+        assert!(frames[1].starts_with(r#"{"type":"publish""#));
+    }
+
+    #[test]
+    fn the_http_origin_follows_from_the_address() {
+        let origin = |url| Composed::new(url, &Draft::default(), None).http_origin();
+        assert_eq!(origin("ws://h:3000/ws").as_deref(), Some("http://h:3000"));
+        assert_eq!(origin("wss://h/ws/sub/x").as_deref(), Some("https://h"));
+        assert_eq!(origin("elsewhere"), None);
+    }
+}
