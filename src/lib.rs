@@ -16,6 +16,7 @@
 //! * [`transport`]: where a session meets a socket.
 //! * [`cluster`]: what gateways do for each other, and what operators ask of all of them.
 //! * [`http`]: every route on one screen, and what answers it.
+//! * [`feed`]: a demo that publishes.
 //! * [`server`]: all of it started, drained and stopped.
 //! * [`client`]: the Rust client, native and in the browser.
 //! * [`verify`]: evidence of the seven promises from a live gateway, as a client sees it.
@@ -50,6 +51,8 @@ pub mod backbone;
 pub mod cluster;
 #[cfg(feature = "ssr")]
 pub mod config;
+#[cfg(feature = "ssr")]
+pub mod feed;
 #[cfg(all(feature = "ssr", any(test, fuzzing)))]
 pub mod fuzz;
 #[cfg(feature = "ssr")]

@@ -1,6 +1,6 @@
 //! All of it started, drained and stopped.
 //!
-//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, cluster, http, traces.
+//! Uses: config, protocol, backbone, hub, auth, gateway, transport, session, cluster, feed, http, traces.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use crate::backbone::nats;
 use crate::backbone::{self, Disk, Memory, MemorySessions, Nats, Now, Retention, Sessions};
 use crate::cluster::{Cluster, Others};
 use crate::config::{Backbone, Settings};
+use crate::feed;
 use crate::gateway::Gateway;
 use crate::http::{AppState, Rules, routers};
 use crate::hub::Hub;
@@ -136,6 +137,11 @@ impl Server {
         };
         let _ = cluster.set(joined.map_err(failed)?);
         tokio::spawn(tend(gateway.clone(), stop.clone()));
+        if settings.demo_feed {
+            let rules = rules.clone();
+            let wanted = move || rules.read().demo_endpoints;
+            tokio::spawn(feed::publish(gateway.clone(), wanted, stop.clone()));
+        }
         if let Some(interval) = sessions.renewed_every() {
             let shards = shards.iter().map(|shard| shard.handle.clone()).collect();
             tokio::spawn(renew_sessions(shards, interval, stop.clone()));

@@ -185,7 +185,7 @@ fn command() -> Command {
                 ))
                 .help_heading(heading)
                 .global(true);
-            if setting.name == "demo-endpoints" {
+            if ["demo-endpoints", "demo-feed"].contains(&setting.name) {
                 arg.num_args(0..=1).default_missing_value("true")
             } else {
                 arg

@@ -66,6 +66,8 @@ pub struct Settings {
     pub allowed_origins: AllowedOrigins,
     /// Whether `GET /demo/publish/{topic}` and `POST /demo/faults` answer. Default: with demo auth.
     pub demo_endpoints: bool,
+    /// Whether the gateway publishes something to watch by itself. Default: no.
+    pub demo_feed: bool,
     /// The largest message a client may send, in bytes. Default 64 KiB.
     pub max_message_bytes: usize,
     /// Subscriptions of one connection, at least 1. Default 1024.
@@ -184,6 +186,7 @@ impl Settings {
     pub fn resolve(raw: &RawSettings, site_addr: Option<&str>) -> Result<Self, Vec<String>> {
         let mut read = Reader::new(raw);
         let auth = read.word("auth", Auth::WORDS, Auth::Demo);
+        let demo_endpoints = read.switch("demo-endpoints", auth == Auth::Demo);
         let settings = Self {
             addr: read.addr("addr", site_addr.unwrap_or("127.0.0.1:3000")),
             admin_addr: read.own_addr("admin-addr"),
@@ -196,7 +199,8 @@ impl Settings {
             trust: read.trust(auth),
             tls: read.tls(),
             allowed_origins: read.origins("allowed-origins"),
-            demo_endpoints: read.switch("demo-endpoints", auth == Auth::Demo),
+            demo_endpoints,
+            demo_feed: read.demo_feed(demo_endpoints),
             max_message_bytes: read.size("max-message-bytes", "64KiB", MESSAGE_BYTES),
             max_topics: read.count("max-topics", 1024, 1),
             max_connections: NonZeroUsize::new(read.count("max-connections", 0, 0)),
@@ -314,6 +318,7 @@ impl Settings {
             "tls-key" => self.tls.as_ref()?.key.display().to_string(),
             "allowed-origins" => self.allowed_origins.text(),
             "demo-endpoints" => self.demo_endpoints.to_string(),
+            "demo-feed" => self.demo_feed.to_string(),
             "max-message-bytes" => format_size(self.max_message_bytes),
             "max-topics" => self.max_topics.to_string(),
             "max-connections" => self

@@ -177,6 +177,18 @@ impl<'a> Reader<'a> {
         self.word(name, &words, default)
     }
 
+    /// The feed is a part of the demo: without the rest of it, somebody has mistaken a setting.
+    pub(super) fn demo_feed(&mut self, demo_endpoints: bool) -> bool {
+        let wanted = self.switch("demo-feed", false);
+        if wanted && !demo_endpoints {
+            self.problem(
+                "demo-feed publishes to topics by itself and is for trying out: set demo-endpoints true too, or leave it off"
+                    .to_owned(),
+            );
+        }
+        wanted
+    }
+
     pub(super) fn count<T: FromStr + PartialOrd + Display + Copy>(
         &mut self,
         name: &str,

@@ -109,6 +109,18 @@ fn a_switch_needs_no_value() {
 }
 
 #[test]
+fn the_feed_belongs_to_the_demo() {
+    assert!(run(&["--demo-feed"], &[], "").unwrap().demo_feed);
+    assert!(!run(&[], &[], "").unwrap().demo_feed);
+    let refused = run(&["--demo-feed", "--demo-endpoints=off"], &[], "").unwrap_err();
+    assert!(
+        refused.errors.contains("set demo-endpoints true too"),
+        "{}",
+        refused.errors
+    );
+}
+
+#[test]
 fn checked_settings_lead_to_themselves() {
     let args = [
         "check-config",

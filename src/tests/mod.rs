@@ -24,6 +24,7 @@ mod cluster_faults;
 mod cluster_operators;
 mod cluster_processes;
 mod cluster_script;
+mod demo_feed;
 mod deploy;
 mod documents;
 mod durability;

@@ -293,6 +293,11 @@ pub const SETTINGS: &[SettingDoc] = &[
         "Whether GET /demo/publish/{topic} and POST /demo/faults answer.",
     ),
     setting(
+        "demo-feed",
+        "false",
+        "With demo-endpoints: publishes plausible prices, sensor values and alerts twice a second, to have something to watch.",
+    ),
+    setting(
         "max-message-bytes",
         "64KiB",
         "The largest message a client may send.",
