@@ -135,7 +135,7 @@ impl Feed {
 /// Publishes the feed until it is stopped, while `wanted` says so. What the backbone refuses is left
 /// out: it is a demo.
 pub async fn publish(gateway: Arc<Gateway>, wanted: impl Fn() -> bool, stop: CancellationToken) {
-    let principal = Principal::unlimited(USER);
+    let principal = Principal::demo(USER);
     let mut feed = Feed::new(gateway.now().unix_ms);
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

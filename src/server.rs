@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use leptos::config::LeptosOptions;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,7 @@ use crate::cluster::{Cluster, Others};
 use crate::config::{Backbone, Settings};
 use crate::feed;
 use crate::gateway::Gateway;
-use crate::http::{AppState, Rules, routers};
+use crate::http::{AppState, MAX_STREAMS, Rules, routers};
 use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
@@ -107,6 +108,7 @@ impl Server {
             gateway: gateway.clone(),
             cluster: cluster.clone(),
             rules: rules.clone(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             max_message_bytes: settings.max_message_bytes,
             leptos: leptos_options(),
         };

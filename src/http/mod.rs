@@ -31,6 +31,7 @@ use http::HeaderValue;
 use http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use leptos::config::LeptosOptions;
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -44,6 +45,7 @@ use crate::gateway::Gateway;
 use crate::protocol::{ErrorCode, Refusal};
 
 use bearer::Scheme;
+pub use stats::MAX_STREAMS;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -54,6 +56,8 @@ pub struct AppState {
     pub cluster: Arc<OnceLock<Cluster>>,
     /// What requests are judged by now.
     pub rules: Arc<RwLock<Arc<Rules>>>,
+    /// Room for streams of numbers.
+    pub streams: Arc<Semaphore>,
     /// The largest payload, in bytes.
     pub max_message_bytes: usize,
     /// How the page finds its files.
@@ -111,6 +115,7 @@ pub struct Routers {
 pub fn routers(state: &AppState, admin_door: bool) -> Routers {
     let everybody = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::stats))
+        .routes(routes!(stats::stream))
         .routes(routes!(demo::publish))
         .routes(routes!(faults::inflict));
     let operators = OpenApiRouter::new()

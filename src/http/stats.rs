@@ -1,12 +1,17 @@
 //! What the gateway is doing.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::response::sse::{Event, Sse};
+use futures_util::stream::{Stream, unfold};
 use serde::{Deserialize, Serialize};
+use tokio::time::{MissedTickBehavior, interval};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::cluster::{Counts, NodeCounts};
+use crate::cluster::{Cluster, Counts, NodeCounts};
 use crate::gateway::Gateway;
 use crate::histogram::Distribution;
 use crate::protocol::{ErrorCode, Refusal};
@@ -14,6 +19,9 @@ use crate::slo::{Counted, Window};
 
 use super::AppState;
 use super::error::{ApiError, ErrorBody};
+
+/// Streams of numbers open at once: each costs a connection and a look at every counter a second.
+pub const MAX_STREAMS: usize = 64;
 
 /// Whose numbers.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -165,26 +173,72 @@ pub(super) async fn stats(
             (everywhere.sum.clone(), Some(nodes))
         }
     };
-    let mut latency = Distribution::default();
-    latency.fill(&counts.latency);
-    Ok(Json(Stats {
-        node: cluster.node().to_owned(),
-        connections: counts.connections,
-        topics: counts.topics,
-        subscriptions: counts.subscriptions,
-        published: counts.published,
-        duplicates: counts.duplicates,
-        delivered: counts.delivered,
-        latency: Latency::of(&latency),
-        slo: Slo::of(&state.gateway, counts.recent()),
-        resumes: Resumes {
-            ok: counts.resumed,
-            failed: counts.not_resumed,
+    Ok(Json(Stats::of(&state, cluster, &counts, nodes)))
+}
+
+/// The numbers of this gateway, every second
+///
+/// A stream of events (`text/event-stream`) without an end; the data of each is what GET /stats answers. It
+/// ends when the gateway drains.
+#[utoipa::path(get, path = "/stats/stream", tag = "read",
+    responses(
+        (status = 200, description = "An event each second.", body = String, content_type = "text/event-stream"),
+        (status = 429, description = "As many streams as there may be are open.", body = ErrorBody),
+        (status = 503, description = "The gateway starts.", body = ErrorBody)))]
+pub(super) async fn stream(
+    State(state): State<AppState>,
+) -> Result<Sse<impl Stream<Item = Result<Event, axum::Error>>>, ApiError> {
+    state.cluster()?;
+    let full = |_| {
+        let text = format!("{MAX_STREAMS} streams are open; close one or ask GET /stats");
+        Refusal::new(ErrorCode::TooManyRequests, text)
+    };
+    let permit = state.streams.clone().try_acquire_owned().map_err(full)?;
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let events = unfold(
+        (ticks, state, permit),
+        |(mut ticks, state, permit)| async move {
+            ticks.tick().await;
+            if state.gateway.is_draining() {
+                return None;
+            }
+            let cluster = state.cluster().ok()?;
+            let stats = Stats::of(&state, cluster, &cluster.counts(), None);
+            Some((Event::default().json_data(stats), (ticks, state, permit)))
         },
-        uptime_s: counts.uptime_s,
-        version: env!("CARGO_PKG_VERSION"),
-        nodes,
-    }))
+    );
+    Ok(Sse::new(events))
+}
+
+impl Stats {
+    fn of(
+        state: &AppState,
+        cluster: &Cluster,
+        counts: &Counts,
+        nodes: Option<Vec<NodeStats>>,
+    ) -> Self {
+        let mut latency = Distribution::default();
+        latency.fill(&counts.latency);
+        Self {
+            node: cluster.node().to_owned(),
+            connections: counts.connections,
+            topics: counts.topics,
+            subscriptions: counts.subscriptions,
+            published: counts.published,
+            duplicates: counts.duplicates,
+            delivered: counts.delivered,
+            latency: Latency::of(&latency),
+            slo: Slo::of(&state.gateway, counts.recent()),
+            resumes: Resumes {
+                ok: counts.resumed,
+                failed: counts.not_resumed,
+            },
+            uptime_s: counts.uptime_s,
+            version: env!("CARGO_PKG_VERSION"),
+            nodes,
+        }
+    }
 }
 
 impl NodeStats {

@@ -208,8 +208,8 @@ async fn every_answer_over_http_is_as_openapi_says() {
         let body = json!({"sessionId": session, "fault": "cut"});
         Request::new("POST", "/demo/faults").body(body.to_string())
     };
-    // Prometheus text, which has tests of its own.
-    let mut seen = BTreeSet::from(["/metrics".to_owned()]);
+    // Prometheus text and a stream, which have tests of their own.
+    let mut seen = BTreeSet::from(["/metrics".to_owned(), "/stats/stream".to_owned()]);
     for (path, method, request, status) in [
         ("/stats", "get", Request::get("/stats"), 200),
         ("/stats", "get", Request::get("/stats?scope=all"), 400),

@@ -53,6 +53,7 @@ mod rust_client;
 mod security;
 mod setup;
 mod slow_consumer;
+mod stats_stream;
 mod subsocket;
 mod supply;
 mod tls;

@@ -4,8 +4,8 @@ use futures_util::future::AbortHandle;
 
 use super::super::playground::Happened;
 use super::super::playground::client::ClientId;
-use crate::verify::{Finding, Request};
 use super::Stored;
+use crate::verify::{Finding, Request};
 
 /// No host is known yet.
 pub(crate) fn origins() -> Option<(String, String)> {
@@ -80,6 +80,9 @@ pub(crate) fn show_dialog(_id: &str) {}
 
 /// No dialog is open.
 pub(crate) fn close_dialog(_id: &str) {}
+
+/// Nothing is streamed.
+pub(crate) fn follow(_path: &str, _take: impl Fn(String) + 'static) {}
 
 /// No time passes.
 pub(crate) fn every_second(_tick: impl Fn() + 'static) {}

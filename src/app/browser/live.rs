@@ -4,11 +4,12 @@ use gloo_timers::callback::{Interval, Timeout};
 use js_sys::Promise;
 use leptos::prelude::{StoredValue, document, window, window_event_listener};
 use leptos::task::spawn_local;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    HtmlDialogElement, HtmlElement, KeyboardEvent, RequestInit, Response, ScrollIntoViewOptions,
-    ScrollLogicalPosition,
+    EventSource, HtmlDialogElement, HtmlElement, KeyboardEvent, MessageEvent, RequestInit,
+    Response, ScrollIntoViewOptions, ScrollLogicalPosition,
 };
 
 /// The WebSocket and the HTTP origin of the gateway that served the page.
@@ -113,6 +114,35 @@ pub(crate) fn on_key(take: impl Fn(&str, bool, bool) -> bool + 'static) {
 pub(crate) fn every_second(tick: impl Fn() + 'static) {
     // It ends when the reactive owner lets go of it.
     StoredValue::new_local(Interval::new(1_000, tick));
+}
+
+/// Takes what a path of this gateway streams (`text/event-stream`), for as long as what asks for it is
+/// in view. The browser comes back by itself after a cut.
+pub(crate) fn follow(path: &str, take: impl Fn(String) + 'static) {
+    let Ok(source) = EventSource::new(path) else {
+        return;
+    };
+    let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        if let Some(text) = event.data().as_string() {
+            take(text);
+        }
+    });
+    source.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    StoredValue::new_local(Following {
+        source,
+        _heard: heard,
+    });
+}
+
+struct Following {
+    source: EventSource,
+    _heard: Closure<dyn Fn(MessageEvent)>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.source.close();
+    }
 }
 
 /// The part of the page's address after `#`.

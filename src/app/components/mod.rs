@@ -11,6 +11,7 @@ mod frame_log;
 mod http_corner;
 mod log_row;
 mod palette;
+mod pictures;
 mod reference;
 mod run_view;
 mod scenarios;

@@ -7,8 +7,9 @@ use super::super::browser;
 use super::super::page::Page;
 use super::evidence::Evidence;
 use super::faults::Faults;
-use super::scenarios::Scenarios;
 use super::palette::PALETTE;
+use super::pictures::Pictures;
+use super::scenarios::Scenarios;
 use super::take_away::TakeAway;
 use super::token_helper::TokenHelper;
 
@@ -21,6 +22,8 @@ pub(crate) enum Tool {
     Faults,
     /// The promises on this page's own traffic, and the checks.
     Evidence,
+    /// Traffic in pictures.
+    Pictures,
     /// The message in other languages, as a link, or under a name.
     TakeAway,
     /// What the token says.
@@ -33,6 +36,7 @@ impl Tool {
         Self::Scenarios,
         Self::Faults,
         Self::Evidence,
+        Self::Pictures,
         Self::TakeAway,
         Self::Token,
     ];
@@ -43,6 +47,7 @@ impl Tool {
             Self::Scenarios => "Scenarios",
             Self::Faults => "Faults",
             Self::Evidence => "Evidence",
+            Self::Pictures => "Pictures",
             Self::TakeAway => "Take it away",
             Self::Token => "Token",
         }
@@ -53,6 +58,7 @@ impl Tool {
             Self::Scenarios => view! { <Scenarios page /> }.into_any(),
             Self::Faults => view! { <Faults page /> }.into_any(),
             Self::Evidence => view! { <Evidence page /> }.into_any(),
+            Self::Pictures => view! { <Pictures page /> }.into_any(),
             Self::TakeAway => view! { <TakeAway page /> }.into_any(),
             Self::Token => view! { <TokenHelper page /> }.into_any(),
         }

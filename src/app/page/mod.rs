@@ -5,9 +5,9 @@
 
 mod commands;
 mod desk;
+mod keeping;
 mod stage;
 mod verifying;
-mod keeping;
 
 use leptos::prelude::*;
 

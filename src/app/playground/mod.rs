@@ -11,6 +11,8 @@ pub mod continuity;
 mod describe;
 pub mod draft;
 pub mod evidence;
+pub mod figures;
+pub mod gateway;
 pub mod kept;
 pub mod log;
 mod matching;
@@ -21,12 +23,13 @@ pub mod takeaway;
 pub mod text;
 pub mod token;
 
-use crate::protocol::{decode_client, decode_server};
+use crate::protocol::{ServerMessage, decode_client, decode_server};
 use crate::verify::PROMISES;
 
 use client::{Client, ClientId};
 use describe::{About, describe_received, describe_sent};
 use evidence::{Evidence, Measured, Promise};
+use figures::Figures;
 use log::{Link, Log, Row, Tone, Way};
 pub use next_step::{NextStep, Offer};
 use phase::explain_close;
@@ -78,6 +81,7 @@ pub struct Playground {
     others: [bool; ClientId::ALL.len() - 1],
     log: Log,
     evidence: Evidence,
+    figures: Figures,
     flooded: bool,
 }
 
@@ -139,6 +143,12 @@ impl Playground {
     /// Forgets what was seen of the promises.
     pub fn begin_evidence(&mut self) {
         self.evidence.begin(&self.clients);
+    }
+
+    /// What passed, in figures; all clients together.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// Whether the last batch was too much to be read aloud row by row.
@@ -212,6 +222,7 @@ impl Playground {
     }
 
     fn sent(&mut self, client: ClientId, at: f64, text: &str) {
+        self.figures.sent(at);
         let frame = decode_client(text).ok();
         let about = frame.as_ref().map_or_else(
             || About::new("bad frame", None).tone(Tone::Notable),
@@ -225,12 +236,16 @@ impl Playground {
     }
 
     fn received(&mut self, client: ClientId, at: f64, text: &str) {
+        self.figures.received(at);
         let Ok(frame) = decode_server(text) else {
             let about = About::new("bad frame", None).tone(Tone::Trouble);
             self.push(client, at, Way::Received, text, about);
             return;
         };
         let row = self.push(client, at, Way::Received, text, describe_received(&frame));
+        if let ServerMessage::Message(f) = &frame {
+            self.figures.message(at, &f.topic, f.seq_no, f.data.get());
+        }
         let one = &mut self.clients[client.place()];
         let request = one.received(at, &frame);
         self.evidence.received(client, at, one, &frame);

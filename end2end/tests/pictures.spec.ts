@@ -1,0 +1,45 @@
+// Pictures of the traffic: this page's, topic by topic, and the gateway's.
+import { button, expect, open, ready, rows, send, test, unique } from './page'
+
+test('topics are counted, with how often and the last value', async ({ page }) => {
+  const topic = unique('counted')
+  await ready(page, topic)
+  await button(page, 'Pictures').click()
+  await expect(page.getByText('No message has come yet.')).toBeVisible()
+  for (const n of [1, 2, 3]) await send(page, 'publish', { Topic: topic, Payload: `{"n":${n}}` })
+  await expect(rows(page, 'message')).toHaveCount(3)
+  const row = page.getByRole('row', { name: topic })
+  await expect(row.getByRole('cell').first()).toHaveText('3')
+  await expect(row).toContainText('#3 {"n":3}')
+  await expect(row.getByRole('img', { name: '3 in 60 s' })).toBeVisible()
+  await expect(page.getByRole('img', { name: /^Frames received a second: now \d+, most [1-9]/ })).toBeVisible()
+})
+
+test('the gateway says how it is, every second', async ({ page }) => {
+  await ready(page, unique('watched'))
+  await button(page, 'Pictures').click()
+  await expect(page.getByRole('img', { name: /^Connections: now [1-9]/ })).toBeVisible()
+  await expect(page.getByRole('img', { name: /^Subscriptions: now [1-9]/ })).toBeVisible()
+  await expect(page.getByText('Waiting for the gateway')).toBeHidden()
+  const path = page.getByRole('img', { name: /^Connections/ }).locator('path')
+  await expect(path).toHaveAttribute('d', /^M.*L.*L/)
+})
+
+test('a topic named by somebody else is only text', async ({ page, request }) => {
+  const topic = unique('<img src=x onerror=alert(1)>\u202e')
+  await ready(page, topic.replaceAll(',', ''))
+  await button(page, 'Pictures').click()
+  await request.post('/api/publish', { headers: { Authorization: 'Bearer demo-user' }, data: { topic, payload: '<b>' } })
+  const row = page.getByRole('row', { name: '\\u202e' })
+  await expect(row).toContainText('<img src=x onerror=alert(1)>')
+  await expect(row).toContainText('#1 "<b>"')
+})
+
+test('the stream ends with the tool', async ({ page }) => {
+  await open(page)
+  const asked = page.waitForRequest('**/stats/stream')
+  await button(page, 'Pictures').click()
+  const ended = (await asked).response().then((response) => response!.finished())
+  await button(page, 'Pictures').click()
+  await ended
+})
