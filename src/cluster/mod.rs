@@ -23,8 +23,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::backbone::Unavailable;
 use crate::backbone::nats::{Bus, NatsSessions, Revocation, Revocations, Whose};
 use crate::gateway::Gateway;
 use crate::transport::{ShardHandle, Whom};
@@ -41,7 +42,10 @@ pub use words::{
 /// How long the others are waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long is tried to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOODBYE: Duration = Duration::from_secs(3);
+/// How long a gateway that starts asks what it has to know, and how often: servers that have just found each
+/// other do not answer at once.
+const START: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(200));
 
 /// The other gateways, and what all of them share.
 pub struct Others {
@@ -95,7 +99,7 @@ impl Cluster {
                 runtime.spawn(async move { local.kick(&whom).await });
             }
         });
-        bus.enter().await.map_err(|error| error.to_string())?;
+        bus.enter().await;
         Ok(Self {
             others: Some(others),
             ..alone
@@ -117,19 +121,31 @@ impl Others {
     /// # Errors
     /// When another one has the name, or when NATS does not say.
     pub async fn prepare(&self, gateway: &Arc<Gateway>) -> Result<u64, String> {
-        if operators::has_namesake(&self.bus).await? {
+        let deadline = Instant::now() + START.0;
+        let (taken, (known, seen)) = loop {
+            match self.look().await {
+                Ok(found) => break found,
+                Err(error) if Instant::now() >= deadline => return Err(error.to_string()),
+                Err(_) => sleep(START.1).await,
+            }
+        };
+        if taken {
             let node = gateway.node();
             return Err(format!(
                 "another gateway is called {node}: give each a name of its own with --node"
             ));
         }
-        let known = self.revocations.all().await;
-        let (known, seen) = known.map_err(|error| format!("revocations: {}", error.0))?;
         let gateway = Arc::downgrade(gateway);
         for revocation in &known {
             turn_away(&gateway, revocation);
         }
         Ok(seen)
+    }
+
+    /// Whether another one has the name, and whom all turn away.
+    async fn look(&self) -> Result<(bool, (Vec<Revocation>, u64)), Unavailable> {
+        let taken = operators::has_namesake(&self.bus).await?;
+        Ok((taken, self.revocations.all().await?))
     }
 }
 

@@ -272,9 +272,8 @@ fn not_asked(done: &str, error: &Unavailable) -> Refusal {
 }
 
 /// Whether another gateway that lives has the name of this one.
-pub(super) async fn has_namesake(bus: &Bus) -> Result<bool, String> {
-    let asking = bus.has_namesake(COUNTS, written(&()), NAMESAKE);
-    asking.await.map_err(|error| error.to_string())
+pub(super) async fn has_namesake(bus: &Bus) -> Result<bool, Unavailable> {
+    bus.has_namesake(COUNTS, written(&()), NAMESAKE).await
 }
 
 /// Answers the other gateways.

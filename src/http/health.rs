@@ -22,11 +22,12 @@ pub(super) async fn healthz() -> Json<Health> {
     Json(Health { ok: true })
 }
 
-/// The gateway can serve: its backbone is reachable and it is not going away.
+/// The gateway can serve: its backbone is reachable, it has joined the others, and it is not going away.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "It can serve.", body = Health),
     (status = 503, description = "It cannot, and why.", body = ErrorBody)))]
 pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
     state.gateway.ready()?;
+    state.cluster()?;
     Ok(Json(Health { ok: true }))
 }

@@ -79,8 +79,7 @@ async fn next(ws: &mut (impl StreamExt<Item = Result<Message, Error>> + Unpin)) 
 type Error = tokio_tungstenite::tungstenite::Error;
 
 /// Publishes with many on their way until the gateway is gone.
-async fn publish_until_death(addr: SocketAddr, round: u64, publisher: u64) -> Learned {
-    let ws = connect(addr, "ann", &[]).await;
+async fn publish_until_death(ws: Ws, round: u64, publisher: u64) -> Learned {
     let (mut out, mut acks): (SplitSink<Ws, Message>, SplitStream<Ws>) = ws.split();
     let mut learned = Learned::default();
     let mut waiting = HashMap::new();
@@ -157,9 +156,12 @@ async fn what_was_acknowledged_survives_kill_9_at_any_moment() {
     for round in 0..ROUNDS {
         let listener = connect(gateway.addr, "bob", &["t0", "t1", "t2"]).await;
         let listener = tokio::spawn(listen_until_death(listener));
-        let publishers: Vec<JoinHandle<Learned>> = (0..PUBLISHERS)
-            .map(|publisher| tokio::spawn(publish_until_death(gateway.addr, round, publisher)))
-            .collect();
+        let mut publishers: Vec<JoinHandle<Learned>> = Vec::new();
+        for publisher in 0..PUBLISHERS {
+            let ws = connect(gateway.addr, "ann", &[]).await;
+            let publishing = publish_until_death(ws, round, publisher);
+            publishers.push(tokio::spawn(publishing));
+        }
         tokio::time::sleep(Duration::from_millis(60 + round * 89 % 250)).await;
         gateway.kill();
         let mut unanswered = Vec::new();

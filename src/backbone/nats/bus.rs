@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
 use super::{names, roster};
@@ -31,6 +32,7 @@ pub struct Bus {
     link: Arc<Link>,
     node: Arc<str>,
     name: Arc<str>,
+    left: CancellationToken,
 }
 
 /// What one gateway said.
@@ -45,6 +47,7 @@ pub struct Heard {
 impl Bus {
     pub(super) fn new(link: Arc<Link>, node: &str, name: &str) -> Self {
         Self {
+            left: link.stop.child_token(),
             link,
             node: node.into(),
             name: name.into(),
@@ -65,11 +68,8 @@ impl Bus {
     }
 
     /// Is one of the gateways from now on, whom the others miss when they do not answer.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    pub async fn enter(&self) -> Result<(), Unavailable> {
-        roster::enter(&self.link, &self.name).await
+    pub async fn enter(&self) {
+        roster::enter(&self.link, &self.name, &self.left).await;
     }
 
     /// Is none of them any more.
@@ -77,6 +77,7 @@ impl Bus {
     /// # Errors
     /// [`Unavailable`]; then the others miss it for a while.
     pub async fn leave(&self) -> Result<(), Unavailable> {
+        self.left.cancel();
         roster::leave(&self.link, &self.name).await
     }
 

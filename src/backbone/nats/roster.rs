@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
 use super::names;
@@ -25,19 +26,19 @@ const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 /// How often is looked whether NATS is back, which is a reason to write at once.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Writes the entry, and keeps it fresh until the gateway ends.
-///
-/// # Errors
-/// When it cannot be written now.
-pub(super) async fn enter(link: &Arc<Link>, name: &str) -> Result<(), Unavailable> {
-    write(link, name).await?;
-    let keeping = keep(link.clone(), name.to_owned());
-    tokio::spawn(link.stop.clone().run_until_cancelled_owned(keeping));
-    Ok(())
+/// Writes the entry, and keeps it fresh until `left`. Where it cannot be written now, it is as soon as that
+/// is possible.
+pub(super) async fn enter(link: &Arc<Link>, name: &str, left: &CancellationToken) {
+    let first = write(link, name).await;
+    if let Err(error) = &first {
+        tracing::warn!(%error, "the entry of this gateway was not written; it is tried again");
+    }
+    let written = first.is_ok().then(Instant::now);
+    let keeping = keep(link.clone(), name.to_owned(), written);
+    tokio::spawn(left.clone().run_until_cancelled_owned(keeping));
 }
 
-async fn keep(link: Arc<Link>, name: String) {
-    let mut written = Some(Instant::now());
+async fn keep(link: Arc<Link>, name: String, mut written: Option<Instant>) {
     loop {
         sleep(LOOK).await;
         if !link.is_connected() {
