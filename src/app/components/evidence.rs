@@ -6,8 +6,9 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::page::Page;
+use super::super::playground::evidence::Promise;
 use super::super::playground::evidence::verification::Verification;
-use super::super::playground::evidence::{Measured, Promise};
+use super::super::playground::gateway::{Measured, Stats};
 use super::super::playground::text::visible;
 use crate::verify::PROMISES;
 
@@ -66,7 +67,8 @@ pub fn Evidence(page: Page) -> impl IntoView {
 fn watch(measured: RwSignal<Option<Measured>>, renew: impl Fn() + Copy + 'static) {
     let ask = move || {
         browser::get_text("/stats", move |answer| {
-            let answer = answer.ok().and_then(|text| Measured::from_stats(&text));
+            let answer = answer.ok().and_then(|text| Stats::read(&text));
+            let answer = answer.map(|stats| stats.latency);
             // The tool may be closed by now.
             let _ = measured.try_set(answer);
         });

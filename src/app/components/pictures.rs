@@ -41,7 +41,7 @@ pub fn Pictures(page: Page) -> impl IntoView {
         moments.with(|moments| match moments.last() {
             Some(stats) if stats.latency.count > 0 => format!(
                 "Since its start half of {} deliveries took at most {} ms, 99 of 100 at most {} ms.",
-                stats.latency.count, stats.latency.p50_ms, stats.latency.p99_ms
+                stats.latency.count, stats.latency.percentiles[0], stats.latency.percentiles[2]
             ),
             _ => "Nothing was delivered yet.".to_owned(),
         })

@@ -1,40 +1,64 @@
-//! The gateway over time, from what `/stats/stream` says each second.
+//! What the gateway says of itself: now, from `/stats`, and over time, from `/stats/stream`.
 
 use std::collections::VecDeque;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 /// Moments that are kept.
 pub const MOMENTS: usize = 120;
 
 /// What is looked at of `/stats`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stats {
     /// WebSockets open.
     pub connections: u64,
     /// Pairs of topic and connection.
     pub subscriptions: u64,
-    /// Topics with a subscriber.
-    pub topics: u64,
     /// Messages accepted since the start.
     pub published: u64,
     /// Messages written into sockets since the start.
     pub delivered: u64,
-    /// Times of delivery.
-    pub latency: Latency,
+    /// Times of delivery since the start.
+    pub latency: Measured,
 }
 
-/// Times of delivery, in milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Latency {
-    /// Half took at most this.
-    pub p50_ms: f64,
-    /// 99 of 100 took at most this.
-    pub p99_ms: f64,
-    /// How many there were.
+/// Latency as the gateway measures it (promise I5).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// p50, p95 and p99 in milliseconds, from accepting a message to writing it into a socket.
+    pub percentiles: [f64; 3],
+    /// How many deliveries that is.
     pub count: u64,
+    /// A delivery should take at most this many milliseconds.
+    pub target_ms: u64,
+    /// This share of deliveries must.
+    pub objective: f64,
+    /// Whether it does.
+    pub met: bool,
+}
+
+impl Stats {
+    /// Reads the answer of `/stats`; `None` when it is not one.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let stats: Value = serde_json::from_str(text).ok()?;
+        let (latency, slo) = (&stats["latency"], &stats["slo"]);
+        let count = |name: &str| stats[name].as_u64();
+        let ms = |name: &str| latency[name].as_f64();
+        Some(Self {
+            connections: count("connections")?,
+            subscriptions: count("subscriptions")?,
+            published: count("published")?,
+            delivered: count("delivered")?,
+            latency: Measured {
+                percentiles: [ms("p50Ms")?, ms("p95Ms")?, ms("p99Ms")?],
+                count: latency["count"].as_u64()?,
+                target_ms: slo["targetMs"].as_u64()?,
+                objective: slo["objective"].as_f64()?,
+                met: slo["met"].as_bool()?,
+            },
+        })
+    }
 }
 
 /// The last moments, the oldest first.
@@ -47,7 +71,7 @@ impl Moments {
     /// Takes one answer of the gateway, which came at this time in milliseconds; `false` when it is not
     /// one.
     pub fn take(&mut self, at_ms: f64, text: &str) -> bool {
-        let Ok(stats) = serde_json::from_str::<Stats>(text) else {
+        let Some(stats) = Stats::read(text) else {
             return false;
         };
         // A gateway that started again counts from 0: what was before would only mislead.
@@ -97,7 +121,25 @@ mod tests {
     use super::*;
 
     fn said(published: u64) -> String {
-        format!(r#"{{"connections":2,"published":{published},"latency":{{"p50Ms":0.5}},"new":[]}}"#)
+        format!(
+            r#"{{"connections":2,"subscriptions":3,"published":{published},"delivered":9,
+            "latency":{{"p50Ms":0.1,"p95Ms":0.2,"p99Ms":0.3,"count":7}},
+            "slo":{{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300}}}}"#
+        )
+    }
+
+    #[test]
+    fn stats_are_read_as_the_gateway_writes_them() {
+        let stats = Stats::read(&said(5)).unwrap();
+        assert_eq!((stats.connections, stats.published), (2, 5));
+        let Measured {
+            count,
+            target_ms,
+            met,
+            ..
+        } = stats.latency;
+        assert_eq!((count, target_ms, met), (7, 50, true));
+        assert_eq!(Stats::read("{}"), None);
     }
 
     #[test]
@@ -109,7 +151,7 @@ mod tests {
         assert!(!moments.take(0.0, "<html>"));
         assert_eq!(moments.over_time(|s| s.connections), vec![2.0; MOMENTS]);
         assert_eq!(moments.rate(|s| s.published), vec![6.0; MOMENTS - 1]);
-        assert!((moments.last().unwrap().latency.p50_ms - 0.5).abs() < f64::EPSILON);
+        assert_eq!(moments.last().unwrap().latency.percentiles, [0.1, 0.2, 0.3]);
     }
 
     #[test]

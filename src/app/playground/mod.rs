@@ -28,8 +28,9 @@ use crate::verify::PROMISES;
 
 use client::{Client, ClientId};
 use describe::{About, describe_received, describe_sent};
-use evidence::{Evidence, Measured, Promise};
+use evidence::{Evidence, Promise};
 use figures::Figures;
+use gateway::Measured;
 use log::{Link, Log, Row, Tone, Way};
 pub use next_step::{NextStep, Offer};
 use phase::explain_close;

@@ -6,7 +6,6 @@
 
 mod access;
 mod effects;
-mod gateway;
 mod own;
 mod recent;
 mod returns;
@@ -19,7 +18,6 @@ use super::client::{Client, ClientId};
 use super::continuity::Counts;
 use access::Access;
 use effects::Effects;
-pub use gateway::Measured;
 use own::Own;
 use recent::{Recent, fingerprint};
 use returns::Returns;

@@ -1,8 +1,9 @@
 //! The evidence in words: a verdict and a sentence a promise.
 
 use super::super::client::Client;
+use super::super::gateway::Measured;
 use super::super::text::span;
-use super::{Evidence, Measured};
+use super::Evidence;
 use crate::verify::PROMISES;
 
 /// What the evidence says of a promise.

@@ -1,6 +1,7 @@
 use super::super::client::ClientId;
+use super::super::gateway::Measured;
 use super::super::{Event, Happened, Playground};
-use super::{Measured, Promise, Verdict};
+use super::{Promise, Verdict};
 
 const A: ClientId = ClientId::FIRST;
 const B: ClientId = ClientId::ALL[1];
@@ -307,19 +308,6 @@ fn a_duplicate_takes_no_part_in_latency() {
     story.after(4.0).message(A, 1, "m", "1");
     let words = story.words(I5);
     assert!(words.contains("p50 8"), "from the first: {words}");
-}
-
-#[test]
-fn stats_are_read_as_the_gateway_writes_them() {
-    let stats = r#"{"connections":1,"latency":{"p50Ms":0.1,"p95Ms":0.2,"p99Ms":0.3,"count":7},
-        "slo":{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300}}"#;
-    let measured = Measured::from_stats(stats).unwrap();
-    assert_eq!(
-        (measured.count, measured.target_ms, measured.met),
-        (7, 50, true)
-    );
-    assert_eq!(Measured::from_stats("{}"), None);
-    assert_eq!(Measured::from_stats("<html>"), None);
 }
 
 #[test]
