@@ -128,6 +128,11 @@ pub const ENDPOINTS: &[EndpointDoc] = &[
     },
     EndpointDoc {
         method: "GET",
+        path: "/stats/stream",
+        summary: "The same every second, as server-sent events.",
+    },
+    EndpointDoc {
+        method: "GET",
         path: "/demo/publish/{topic}?k=v",
         summary: "Publishes the query as an object, for trying things out.",
     },
