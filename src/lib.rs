@@ -29,6 +29,9 @@
 //! end of its turn a shard writes each socket that has something to get once. The `ack` goes the same
 //! way back.
 
+// The types of the page's views nest deeper than the compiler's default of 128.
+#![recursion_limit = "256"]
+
 pub mod protocol;
 
 #[cfg(any(feature = "client", feature = "hydrate"))]
