@@ -127,7 +127,7 @@ impl Peer {
         }
     }
 
-    /// So many acks; messages in between are skipped.
+    /// So many acks, in the order of their positions: they need not come in it. Messages in between are skipped.
     pub(super) async fn acks(&mut self, count: usize) -> Result<Vec<PublishAck<'static>>, String> {
         let mut acks = Vec::new();
         while acks.len() < count {
@@ -137,6 +137,7 @@ impl Peer {
                 other => return Err(unexpected("an ack", &other)),
             }
         }
+        acks.sort_by_key(|ack| ack.seq_no);
         Ok(acks)
     }
 

@@ -137,11 +137,8 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
     for subscriber in &mut subscribers {
         let seen = subscriber.messages_until(&end).await?;
         checks::exactly(&seen, &sent)?;
-        if seen
-            .iter()
-            .map(|m| m.seq_no)
-            .ne(acks.iter().map(|a| a.seq_no))
-        {
+        let places = seen.iter().map(|m| (&*m.message_id, m.seq_no));
+        if places.ne(acks.iter().map(|a| (&*a.message_id, a.seq_no))) {
             return Err("a message has another position than its ack".to_owned());
         }
     }
