@@ -37,9 +37,9 @@ test('a topic named by somebody else is only text', async ({ page, request }) =>
 
 test('the stream ends with the tool', async ({ page }) => {
   await open(page)
-  const asked = page.waitForRequest('**/stats/stream')
   await button(page, 'Pictures').click()
-  const ended = (await asked).response().then((response) => response!.finished())
+  await expect(page.getByRole('img', { name: /^Connections: now \d/ })).toBeVisible()
+  const ended = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/stats/stream'))
   await button(page, 'Pictures').click()
-  await ended
+  expect((await ended).failure()?.errorText).toBe('net::ERR_ABORTED')
 })

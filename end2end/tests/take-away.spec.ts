@@ -135,7 +135,7 @@ test('everything by its name: the palette', async ({ page }) => {
   await expect(rows(page, 'opened')).toHaveCount(1)
 
   await page.keyboard.press('Control+k')
-  await page.getByRole('option', { name: 'Open: Token' }).click()
+  await page.getByRole('option', { name: 'Open: Token helper' }).click()
   await expect(page.getByRole('heading', { name: 'What the token says' })).toBeVisible()
 })
 

@@ -7,7 +7,7 @@ const seconds = (): number => Math.floor(Date.now() / 1000)
 
 test('claims, the time left, and what it allows', async ({ page }) => {
   await open(page)
-  await button(page, 'Token').click()
+  await button(page, 'Token helper').click()
   await expect(page.getByText('that user may do everything')).toBeVisible()
 
   const claims = { sub: 'ann', exp: seconds() + 100, topics: { read: ['user.{user}.*'], write: [] }, colour: '\u202ered' }
@@ -27,7 +27,7 @@ test('claims, the time left, and what it allows', async ({ page }) => {
 
 test('what the gateway would refuse is said first', async ({ page }) => {
   await open(page)
-  await button(page, 'Token').click()
+  await button(page, 'Token helper').click()
   const token = field(page, 'JWT of this client')
   await token.fill(jwt({ sub: 'ann', exp: seconds() - 7200 }))
   await expect(page.getByText(/^Expired 2 h \d+ min ago: get a new one\.$/)).toBeVisible()

@@ -29,6 +29,7 @@ pub const MAX_STREAMS: usize = 64;
 pub(super) struct Question {
     /// Of this gateway, or of all gateways added up.
     #[serde(default)]
+    #[param(inline)]
     scope: Scope,
 }
 

@@ -49,7 +49,7 @@ impl Tool {
             Self::Evidence => "Evidence",
             Self::Pictures => "Pictures",
             Self::TakeAway => "Take it away",
-            Self::Token => "Token",
+            Self::Token => "Token helper",
         }
     }
 
