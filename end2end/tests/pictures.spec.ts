@@ -35,6 +35,16 @@ test('a topic named by somebody else is only text', async ({ page, request }) =>
   await expect(row).toContainText('#1 "<b>"')
 })
 
+test('on a phone nothing is wider than the page', async ({ page }) => {
+  await page.setViewportSize({ width: 360, height: 740 })
+  const topic = unique('a-topic-with-a-rather-long-name')
+  await ready(page, topic)
+  await send(page, 'publish', { Topic: topic, Payload: JSON.stringify({ text: 'x'.repeat(100) }) })
+  await button(page, 'Pictures').click()
+  await expect(page.getByRole('row', { name: topic })).toBeVisible()
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+})
+
 test('the stream ends with the tool', async ({ page }) => {
   await open(page)
   await button(page, 'Pictures').click()

@@ -149,7 +149,7 @@ fn Topics(page: Page, now: RwSignal<f64>) -> impl IntoView {
             return view! { <p class="hint">{words}</p> }.into_any();
         }
         view! {
-            <div class="scroll" tabindex="0" role="region" aria-label="Topics">
+            <div class="table" tabindex="0" role="region" aria-label="Topics">
                 <table class="topics">
                     <thead>
                         <tr>
