@@ -28,8 +28,11 @@ pub(super) fn script(text: &str) -> String {
 
 /// A literal of Rust.
 pub(super) fn rust(text: &str) -> String {
-    if text.chars().any(|c| c.is_control() || c == '\r') || text.contains("\"#") {
-        return format!("{text:?}");
+    let escaped = format!("{text:?}");
+    // The compiler refuses characters that turn the reading direction where they are not escaped.
+    let needs_escapes = text.chars().any(char::is_control) || escaped.contains("\\u{");
+    if needs_escapes || text.contains("\"#") {
+        return escaped;
     }
     format!("r#\"{text}\"#")
 }
@@ -113,6 +116,7 @@ mod tests {
     fn rust_takes_the_simplest_literal_that_holds() {
         assert_eq!(rust(r#"{"a":1}"#), r###"r#"{"a":1}"#"###);
         assert_eq!(rust("a\nb"), r#""a\nb""#);
+        assert_eq!(rust("a\u{202e}b"), r#""a\u{202e}b""#);
         assert_eq!(rust("a\"#b"), r##""a\"#b""##);
     }
 
