@@ -87,9 +87,9 @@ impl Load {
             end(addr, &mut told).await;
             let mut back = 0;
             for reader in self.readers {
-                let (seen, visits) = reader.await.unwrap();
+                let (seen, times) = reader.await.unwrap();
                 assert_eq!(seen, told);
-                back += visits;
+                back += times;
             }
             assert_eq!(kept(addr).await, told);
             back
