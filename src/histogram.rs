@@ -10,6 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const FINE_BITS: u32 = 3;
 const BUCKETS: usize = (64 - FINE_BITS as usize + 1) << FINE_BITS;
 
+/// The bounds between which latencies are told to others, in microseconds: three a decade, from a tenth
+/// of a millisecond to ten seconds.
+pub const LATENCY_BOUNDS_US: [u64; 16] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000,
+];
+
 /// Counts values in buckets that grow with the value. One writer (but see
 /// [`Histogram::record_shared`]), many readers.
 #[derive(Debug)]
@@ -146,6 +153,19 @@ impl Distribution {
     pub fn within(&self, value: u64) -> u64 {
         total(&self.0[..=bucket(value)])
     }
+
+    /// How many values there are up to each of these rising bounds and above the one before (to within
+    /// an eighth). What is above the last is in none.
+    #[must_use]
+    pub fn split<const N: usize>(&self, bounds: [u64; N]) -> [u64; N] {
+        let mut below = 0;
+        bounds.map(|bound| {
+            let within = self.within(bound);
+            let count = within.saturating_sub(below);
+            below = within;
+            count
+        })
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +210,9 @@ mod tests {
         (1..=1000).for_each(|value| counted.record(value * 1000));
         assert_eq!(counted, sum);
         assert!((480..=570).contains(&sum.within(500_000)));
+        let [low, high] = sum.split([500_000, 900_000]);
+        assert_eq!(low, sum.within(500_000));
+        assert_eq!(low + high, sum.within(900_000));
         let exact = 500_500_000.0;
         assert!((sum.sum() - exact).abs() < exact / 16.0, "{}", sum.sum());
     }

@@ -25,6 +25,20 @@ test('the gateway says how it is, every second', async ({ page }) => {
   await expect(path).toHaveAttribute('d', /^M.*L.*L/)
 })
 
+test('how long deliveries took is drawn and told, here and in the gateway', async ({ page }) => {
+  const topic = unique('timed')
+  await ready(page, topic)
+  await button(page, 'Pictures').click()
+  const picture = page.getByRole('img', { name: /^Histogram of latency/ })
+  await expect(picture).toHaveAccessibleName(/This page: nothing yet\./)
+  await expect(page.getByRole('row', { name: /^here/ })).toHaveText(/deliver0none yetnone yetnone yet$/)
+  for (const n of [1, 2, 3]) await send(page, 'publish', { Topic: topic, Payload: `${n}` })
+  await expect(page.getByRole('row', { name: /^here/ })).toHaveText(/deliver3(\d[\d.]* m?s){3}$/)
+  await expect(page.getByRole('row', { name: /^in the gateway/ })).toHaveText(/write\d+(\d[\d.]* m?s){3}$/)
+  await expect(picture).toHaveAccessibleName(/This page: \d .* The gateway: \d+ (up to|longer)/)
+  for (const whose of ['.here', '.there']) await expect(picture.locator(whose)).toHaveAttribute('d', /^(M[\d.]+ 1V[\d.]+h0\.4V1z)+$/)
+})
+
 test('a topic named by somebody else is only text', async ({ page, request }) => {
   const topic = unique('<img src=x onerror=alert(1)>\u202e')
   await ready(page, topic.replaceAll(',', ''))

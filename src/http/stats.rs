@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::cluster::{Cluster, Counts, NodeCounts};
 use crate::gateway::Gateway;
-use crate::histogram::Distribution;
+use crate::histogram::{Distribution, LATENCY_BOUNDS_US};
 use crate::protocol::{ErrorCode, Refusal};
 use crate::slo::{Counted, Window};
 
@@ -122,6 +122,18 @@ struct Latency {
     /// 99 of 100 took at most this.
     p99_ms: f64,
     /// How many there were.
+    count: u64,
+    /// How many took how long, in steps up to ten seconds; those that took longer are in none.
+    buckets: Vec<Bucket>,
+}
+
+/// Deliveries that took about as long as each other.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Bucket {
+    /// They took at most this many milliseconds, and more than those of the bucket before.
+    le_ms: f64,
+    /// How many they are.
     count: u64,
 }
 
@@ -269,6 +281,14 @@ impl Latency {
             p95_ms: ms(0.95),
             p99_ms: ms(0.99),
             count: latency.count(),
+            buckets: LATENCY_BOUNDS_US
+                .into_iter()
+                .zip(latency.split(LATENCY_BOUNDS_US.map(|us| us * 1000)))
+                .map(|(us, count)| Bucket {
+                    le_ms: us as f64 / 1000.0,
+                    count,
+                })
+                .collect(),
         }
     }
 }

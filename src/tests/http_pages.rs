@@ -1,6 +1,6 @@
 //! HTTP for people: the pages, the demo endpoint, health and numbers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Request, TestGateway};
 
@@ -238,10 +238,12 @@ async fn the_numbers_are_right() {
     ] {
         assert_eq!(at_rest[name], 0, "{name}");
     }
-    assert_eq!(
-        at_rest["latency"],
-        json!({"p50Ms": 0.0, "p95Ms": 0.0, "p99Ms": 0.0, "count": 0})
-    );
+    for name in ["p50Ms", "p95Ms", "p99Ms", "count"] {
+        assert_eq!(at_rest["latency"][name].as_f64(), Some(0.0), "{name}");
+    }
+    let buckets = |stats: &Value| stats["latency"]["buckets"].as_array().unwrap().clone();
+    assert_eq!(buckets(&at_rest)[0], json!({"leMs": 0.1, "count": 0}));
+    assert_eq!(buckets(&at_rest)[15], json!({"leMs": 10_000.0, "count": 0}));
     assert_eq!(at_rest["slo"]["met"], true);
     assert_eq!(at_rest["version"], env!("CARGO_PKG_VERSION"));
     let mut ann = gateway.user("ann", &["a", "b"]).await;
@@ -264,6 +266,11 @@ async fn the_numbers_are_right() {
     }
     let latency = &stats["latency"];
     assert_eq!(latency["count"], 2);
+    let counts = buckets(&stats);
+    let counts = counts
+        .iter()
+        .map(|bucket| bucket["count"].as_u64().unwrap());
+    assert_eq!(counts.sum::<u64>(), 2);
     let ms = |name: &str| latency[name].as_f64().unwrap();
     assert!(0.0 < ms("p50Ms") && ms("p50Ms") <= ms("p95Ms") && ms("p95Ms") <= ms("p99Ms"));
     drop((ann, bob, idle));

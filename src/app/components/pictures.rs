@@ -5,13 +5,18 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::page::Page;
+use super::super::playground::Playground;
 use super::super::playground::figures::{PerSecond, SECONDS, TopicFigures, line};
 use super::super::playground::gateway::Moments;
-use super::super::playground::text::visible;
+use super::super::playground::latencies::{BUCKETS, Latencies, bars, bound_words};
+use super::super::playground::text::{span, visible};
+use crate::histogram::LATENCY_BOUNDS_US;
 
 /// The field of a picture, in its own units.
 const WIDTH: f64 = 240.0;
 const HEIGHT: f64 = 48.0;
+/// Every so many bounds of the histogram one is written: one a decade.
+const WRITTEN: usize = 3;
 /// Topics in the table; the busiest come first.
 const TOPICS: usize = 20;
 
@@ -37,15 +42,16 @@ pub fn Pictures(page: Page) -> impl IntoView {
                 .with_untracked(|p| p.figures().received.clone())
         })
     };
-    let latency = move || {
-        moments.with(|moments| match moments.last() {
-            Some(stats) if stats.latency.count > 0 => format!(
-                "Since its start half of {} deliveries took at most {} ms, 99 of 100 at most {} ms.",
-                stats.latency.count, stats.latency.percentiles[0], stats.latency.percentiles[2]
-            ),
-            _ => "Nothing was delivered yet.".to_owned(),
+    let here = Memo::new(move |_| {
+        now.track();
+        page.playground.with_untracked(Playground::latencies)
+    });
+    let there = Memo::new(move |_| {
+        moments.with(|m| {
+            m.last()
+                .map_or_else(Latencies::default, |s| s.latency.times)
         })
-    };
+    });
     view! {
         <section class="panel pictures" aria-labelledby="pictures-title">
             <h2 id="pictures-title">"Pictures"</h2>
@@ -77,7 +83,8 @@ pub fn Pictures(page: Page) -> impl IntoView {
                     values=move || moments.with(|m| m.rate(|s| s.delivered))
                 />
             </div>
-            <p class="hint">{latency}</p>
+            <h3>"How long deliveries took"</h3>
+            <Histogram here there />
         </section>
     }
 }
@@ -113,6 +120,88 @@ fn Chart(
                 <path d=path fill="none" stroke="currentColor" vector-effect="non-scaling-stroke" />
             </svg>
         </figure>
+    }
+}
+
+/// Two histograms beside each other, what the page measured and what the gateway did, and their
+/// percentiles.
+#[component]
+fn Histogram(here: Memo<Latencies>, there: Memo<Latencies>) -> impl IntoView {
+    let paths = Memo::new(move |_| bars([&here.get(), &there.get()]));
+    let words = move || {
+        let say = |latencies: &Latencies| match latencies.words() {
+            words if words.is_empty() => "nothing yet".to_owned(),
+            words => words,
+        };
+        let (here, there) = (here.with(say), there.with(say));
+        format!("Histogram of latency. This page: {here}. The gateway: {there}.")
+    };
+    let percent = |bounds: usize| format!("{:.2}%", 100.0 * bounds as f64 / BUCKETS as f64);
+    let bounds = (0..LATENCY_BOUNDS_US.len()).step_by(WRITTEN).map(|at| {
+        let x = percent(at + 1);
+        view! {
+            <line x1=x.clone() x2=x.clone() y1="0" y2="100" />
+            <text x=x y="116">{bound_words(LATENCY_BOUNDS_US[at])}</text>
+        }
+    });
+    let row = |class: &'static str, name: &'static str, of: Memo<Latencies>| {
+        let percentiles = [0, 1, 2].map(|which| {
+            let time = move || {
+                of.with(|of| match of.count {
+                    0 => "none yet".to_owned(),
+                    _ => span(of.percentiles[which]),
+                })
+            };
+            view! { <td class="figure">{time}</td> }
+        });
+        view! {
+            <tr>
+                <th scope="row">
+                    <svg class=class viewBox="0 0 1 1" aria-hidden="true">
+                        <path d="M0 0h1v1H0z" />
+                    </svg>
+                    {name}
+                </th>
+                <td class="figure">{move || of.with(|of| of.count)}</td>
+                {percentiles.collect_view()}
+            </tr>
+        }
+    };
+    view! {
+        <figure class="chart histogram">
+            <svg role="img" aria-label=words>
+                {bounds.collect_view()}
+                <line x1="0" x2="100%" y1="100" y2="100" />
+                <svg
+                    viewBox=format!("0 0 {BUCKETS} 1")
+                    width="100%"
+                    height="100"
+                    preserveAspectRatio="none"
+                >
+                    <path class="here" d=move || paths.with(|[here, _]| here.clone()) />
+                    <path class="there" d=move || paths.with(|[_, there]| there.clone()) />
+                </svg>
+            </svg>
+            <figcaption class="hint">
+                "The higher the bar, the more of all messages took up to this long. The page counts its own "
+                "messages that came back to it, the gateway all deliveries since its start."
+            </figcaption>
+        </figure>
+        <table class="topics latencies">
+            <thead>
+                <tr>
+                    <th scope="col">"Measured"</th>
+                    <th scope="col">"Messages"</th>
+                    <th scope="col">"p50"</th>
+                    <th scope="col">"p95"</th>
+                    <th scope="col">"p99"</th>
+                </tr>
+            </thead>
+            <tbody>
+                {row("here", "here, from publish to deliver", here)}
+                {row("there", "in the gateway, from accept to write", there)}
+            </tbody>
+        </table>
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::latencies::Latencies;
+
 /// Moments that are kept.
 pub const MOMENTS: usize = 120;
 
@@ -25,10 +27,8 @@ pub struct Stats {
 /// Latency as the gateway measures it (promise I5).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
-    /// p50, p95 and p99 in milliseconds, from accepting a message to writing it into a socket.
-    pub percentiles: [f64; 3],
-    /// How many deliveries that is.
-    pub count: u64,
+    /// From accepting a message to writing it into a socket.
+    pub times: Latencies,
     /// A delivery should take at most this many milliseconds.
     pub target_ms: u64,
     /// This share of deliveries must.
@@ -42,17 +42,15 @@ impl Stats {
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let stats: Value = serde_json::from_str(text).ok()?;
-        let (latency, slo) = (&stats["latency"], &stats["slo"]);
+        let slo = &stats["slo"];
         let count = |name: &str| stats[name].as_u64();
-        let ms = |name: &str| latency[name].as_f64();
         Some(Self {
             connections: count("connections")?,
             subscriptions: count("subscriptions")?,
             published: count("published")?,
             delivered: count("delivered")?,
             latency: Measured {
-                percentiles: [ms("p50Ms")?, ms("p95Ms")?, ms("p99Ms")?],
-                count: latency["count"].as_u64()?,
+                times: Latencies::read(&stats["latency"])?,
                 target_ms: slo["targetMs"].as_u64()?,
                 objective: slo["objective"].as_f64()?,
                 met: slo["met"].as_bool()?,
@@ -123,7 +121,7 @@ mod tests {
     fn said(published: u64) -> String {
         format!(
             r#"{{"connections":2,"subscriptions":3,"published":{published},"delivered":9,
-            "latency":{{"p50Ms":0.1,"p95Ms":0.2,"p99Ms":0.3,"count":7}},
+            "latency":{{"p50Ms":0.1,"p95Ms":0.2,"p99Ms":0.3,"count":7,"buckets":[]}},
             "slo":{{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300}}}}"#
         )
     }
@@ -133,12 +131,12 @@ mod tests {
         let stats = Stats::read(&said(5)).unwrap();
         assert_eq!((stats.connections, stats.published), (2, 5));
         let Measured {
-            count,
+            times,
             target_ms,
             met,
             ..
         } = stats.latency;
-        assert_eq!((count, target_ms, met), (7, 50, true));
+        assert_eq!((times.count, target_ms, met), (7, 50, true));
         assert_eq!(Stats::read("{}"), None);
     }
 
@@ -151,7 +149,8 @@ mod tests {
         assert!(!moments.take(0.0, "<html>"));
         assert_eq!(moments.over_time(|s| s.connections), vec![2.0; MOMENTS]);
         assert_eq!(moments.rate(|s| s.published), vec![6.0; MOMENTS - 1]);
-        assert_eq!(moments.last().unwrap().latency.percentiles, [0.1, 0.2, 0.3]);
+        let times = moments.last().unwrap().latency.times;
+        assert_eq!(times.percentiles, [0.1, 0.2, 0.3]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod figures;
 pub mod gateway;
 pub mod kept;
+pub mod latencies;
 pub mod log;
 mod matching;
 mod next_step;
@@ -31,6 +32,7 @@ use describe::{About, describe_received, describe_sent};
 use evidence::{Evidence, Promise};
 use figures::Figures;
 use gateway::Measured;
+use latencies::Latencies;
 use log::{Link, Log, Row, Tone, Way};
 pub use next_step::{NextStep, Offer};
 use phase::explain_close;
@@ -139,6 +141,12 @@ impl Playground {
     #[must_use]
     pub fn promises(&self, gateway: Option<&Measured>) -> [Promise; PROMISES.len()] {
         self.evidence.promises(&self.clients, gateway)
+    }
+
+    /// How long the page's own messages took, from publish to deliver.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        self.evidence.latencies()
     }
 
     /// Forgets what was seen of the promises.

@@ -2,13 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::histogram::Distribution;
-
-/// The upper bounds of a latency's buckets, in seconds.
-const LATENCY_BOUNDS: [f64; 16] = [
-    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
-];
+use crate::histogram::{Distribution, LATENCY_BOUNDS_US};
 
 /// The text. Label values need no escaping: all of them are known beforehand.
 #[derive(Default)]
@@ -63,9 +57,9 @@ impl Exposition {
     pub(super) fn latency(&mut self, name: &str, help: &str, latency: &Distribution) {
         self.family(name, "histogram", help);
         let bucket = format!("{name}_bucket");
-        for bound in LATENCY_BOUNDS {
-            let count = latency.within((bound * 1e9) as u64);
-            self.labelled(&bucket, "le", bound, count);
+        for bound in LATENCY_BOUNDS_US {
+            let count = latency.within(bound * 1000);
+            self.labelled(&bucket, "le", bound as f64 / 1e6, count);
         }
         let count = latency.count();
         self.labelled(&bucket, "le", "+Inf", count);

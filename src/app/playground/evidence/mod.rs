@@ -16,6 +16,7 @@ use crate::protocol::{ClientMessage, MessageFrame, ServerMessage};
 
 use super::client::{Client, ClientId};
 use super::continuity::Counts;
+use super::latencies::Latencies;
 use access::Access;
 use effects::Effects;
 use own::Own;
@@ -103,6 +104,11 @@ impl Evidence {
             Some(other) => self.differing += u64::from(*other != message),
             None => self.places.put(place, message),
         }
+    }
+
+    /// How long this page's own messages took from publish to deliver.
+    pub(super) fn latencies(&self) -> Latencies {
+        Latencies::of(&self.own.latency)
     }
 
     fn received_in_all(&self, clients: &[Client]) -> Counts {

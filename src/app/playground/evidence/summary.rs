@@ -159,27 +159,26 @@ impl Evidence {
     }
 
     fn latency(&self, gateway: Option<&Measured>) -> Promise {
-        let mine = &self.own.latency;
-        let seen = mine.count();
+        let mine = self.latencies();
+        let seen = mine.count;
         let mut words = "Publish to a topic that a client here subscribes.".to_owned();
         if seen > 0 {
-            let ms = [0.5, 0.95, 0.99].map(|share| mine.quantile(share) as f64 / 1000.0);
             words = format!(
                 "Here, {} from publish to deliver: {}.",
                 count(seen, "message"),
-                percentiles(ms)
+                percentiles(mine.percentiles)
             );
         }
         let Some(measured) = gateway else {
             let verdict = Verdict::Nothing;
             return Promise { verdict, words };
         };
-        if measured.count > 0 {
+        if measured.times.count > 0 {
             let met = if measured.met { "met" } else { "missed" };
             words.push_str(&format!(
                 " In the gateway, {} from accept to write: {}. Target {} ms for {} %: {met}.",
-                count(measured.count, "message"),
-                percentiles(measured.percentiles),
+                count(measured.times.count, "message"),
+                percentiles(measured.times.percentiles),
                 measured.target_ms,
                 (measured.objective * 10_000.0).round() / 100.0
             ));

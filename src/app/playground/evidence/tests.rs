@@ -1,5 +1,6 @@
 use super::super::client::ClientId;
 use super::super::gateway::Measured;
+use super::super::latencies::Latencies;
 use super::super::{Event, Happened, Playground};
 use super::{Promise, Verdict};
 
@@ -258,8 +259,11 @@ fn latency_is_from_publish_to_each_subscriber_here() {
         "the gateway was not asked"
     );
     let mut measured = Measured {
-        percentiles: [0.1, 0.2, 0.3],
-        count: 2,
+        times: Latencies {
+            count: 2,
+            percentiles: [0.1, 0.2, 0.3],
+            ..Latencies::default()
+        },
         target_ms: 50,
         objective: 0.99,
         met: true,
