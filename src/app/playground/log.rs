@@ -1,6 +1,8 @@
 //! The log: the last frames of both directions, bounded in rows and in bytes.
+//!
+//! A pinned row stays when its time to fall out has come.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::protocol::ErrorCode;
@@ -8,9 +10,12 @@ use crate::protocol::ErrorCode;
 use super::client::ClientId;
 
 /// Rows kept; older ones are dropped and counted.
-pub const MAX_ROWS: usize = 2_000;
-/// Bytes of text kept in all; a few huge frames must not hold the tab's memory.
-pub const MAX_BYTES: usize = 8 * 1024 * 1024;
+pub const MAX_ROWS: usize = 10_000;
+/// Bytes of text kept in all, with those of pinned rows; a few huge frames must not hold the tab's
+/// memory.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Rows that can be pinned at a time.
+pub const MAX_PINNED: usize = 50;
 /// Topics offered by the filter.
 const MAX_TOPICS: usize = 100;
 
@@ -92,10 +97,14 @@ pub struct Row {
     pub link: Option<Link>,
 }
 
-/// The log itself.
+/// The log itself. Cheap to copy: the rows are shared.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
+    /// Numbered without gaps.
     rows: VecDeque<Arc<Row>>,
+    pinned: BTreeSet<u64>,
+    /// Pinned rows that are not among `rows` any more.
+    saved: BTreeMap<u64, Arc<Row>>,
     bytes: usize,
     last_id: u64,
     dropped: u64,
@@ -120,31 +129,103 @@ impl Log {
         }
         self.rows.push_back(Arc::new(row));
         while self.rows.len() > MAX_ROWS || (self.bytes > MAX_BYTES && self.rows.len() > 1) {
-            if let Some(row) = self.rows.pop_front() {
-                self.bytes -= row.text.len();
-                self.dropped += 1;
-            }
+            self.drop_oldest();
         }
         self.last_id
     }
 
-    /// Notes on a row what answered it, or what it answers. A dropped row stays dropped.
-    pub fn link(&mut self, id: u64, link: Link) {
-        let Some(first) = self.rows.front().map(|row| row.id) else {
+    fn drop_oldest(&mut self) {
+        let Some(row) = self.rows.pop_front() else {
             return;
         };
-        let place = id.checked_sub(first).and_then(|n| usize::try_from(n).ok());
-        if let Some(row) = place.and_then(|place| self.rows.get_mut(place)) {
+        if self.pinned.contains(&row.id) {
+            self.saved.insert(row.id, row);
+        } else {
+            self.bytes -= row.text.len();
+            self.dropped += 1;
+        }
+    }
+
+    /// Notes on a row what answered it, or what it answers. A dropped row stays dropped.
+    pub fn link(&mut self, id: u64, link: Link) {
+        let row = match self.place(id) {
+            Some(place) => self.rows.get_mut(place),
+            None => self.saved.get_mut(&id),
+        };
+        if let Some(row) = row {
             Arc::make_mut(row).link = Some(link);
         }
     }
 
-    /// Forgets the rows, not their numbering.
+    /// Keeps a row whatever comes after it, until it is unpinned. It may have fallen out already, as long
+    /// as the caller has it. Tells whether there was room for it.
+    pub fn pin(&mut self, row: &Arc<Row>) -> bool {
+        if self.pinned.len() >= MAX_PINNED && !self.pinned.contains(&row.id) {
+            return false;
+        }
+        if self.pinned.insert(row.id) && self.place(row.id).is_none() {
+            self.bytes += row.text.len();
+            self.saved.insert(row.id, Arc::clone(row));
+        }
+        true
+    }
+
+    /// Lets a row fall out when its time has come.
+    pub fn unpin(&mut self, id: u64) {
+        self.pinned.remove(&id);
+        if let Some(row) = self.saved.remove(&id) {
+            self.bytes -= row.text.len();
+            self.dropped += 1;
+        }
+    }
+
+    /// Whether a row is pinned.
+    #[must_use]
+    pub fn is_pinned(&self, id: u64) -> bool {
+        self.pinned.contains(&id)
+    }
+
+    /// The pinned rows, oldest first.
+    pub fn pinned(&self) -> impl Iterator<Item = &Arc<Row>> {
+        self.pinned.iter().filter_map(|id| self.get(*id))
+    }
+
+    /// Forgets the rows, not their numbering and not those that are pinned.
     pub fn clear(&mut self) {
-        *self = Self {
-            last_id: self.last_id,
-            ..Self::default()
-        };
+        while !self.rows.is_empty() {
+            self.drop_oldest();
+        }
+        self.dropped = 0;
+        self.kinds.clear();
+        self.topics.clear();
+    }
+
+    fn place(&self, id: u64) -> Option<usize> {
+        let place = usize::try_from(id.checked_sub(self.first_id())?).ok()?;
+        (place < self.rows.len()).then_some(place)
+    }
+
+    /// The row with this number, if it is kept.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Arc<Row>> {
+        match self.place(id) {
+            Some(place) => self.rows.get(place),
+            None => self.saved.get(&id),
+        }
+    }
+
+    /// The rows that came after the one with this number, oldest first; all for 0. Pinned rows whose time
+    /// is over are not among them.
+    pub fn after(&self, id: u64) -> impl DoubleEndedIterator<Item = &Arc<Row>> {
+        let from = id.saturating_add(1).saturating_sub(self.first_id());
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        self.rows.range(from.min(self.rows.len())..)
+    }
+
+    /// The number of the oldest row that has not fallen out; that of the next row where there is none.
+    #[must_use]
+    pub fn first_id(&self) -> u64 {
+        self.last_id + 1 - self.rows.len() as u64
     }
 
     /// Rows kept now.
@@ -187,8 +268,7 @@ impl Log {
     #[must_use]
     pub fn newest(&self, filter: &Filter, limit: usize, until: u64) -> Vec<Arc<Row>> {
         let passing = self
-            .rows
-            .iter()
+            .after(0)
             .rev()
             .filter(|row| row.id <= until && filter.passes(row));
         let mut rows: Vec<_> = passing.take(limit).cloned().collect();
@@ -202,6 +282,8 @@ impl Log {
 pub struct Filter {
     /// The client; none lets all pass.
     pub client: Option<ClientId>,
+    /// The direction; none lets all pass.
+    pub way: Option<Way>,
     /// The exact type.
     pub kind: String,
     /// The exact topic.
@@ -211,6 +293,7 @@ pub struct Filter {
 impl Filter {
     fn passes(&self, row: &Row) -> bool {
         self.client.is_none_or(|client| client == row.client)
+            && self.way.is_none_or(|way| way == row.way)
             && (self.kind.is_empty() || self.kind == row.kind)
             && (self.topic.is_empty() || row.topic.as_deref() == Some(&self.topic))
     }
@@ -268,6 +351,67 @@ mod tests {
     }
 
     #[test]
+    fn a_pinned_row_stays_and_goes_when_it_is_unpinned() {
+        let mut log = Log::default();
+        let first = log.push(row("publish", None, "{}"));
+        let pinned = Arc::clone(log.get(first).unwrap());
+        assert!(log.pin(&pinned) && log.pin(&pinned));
+        for _ in 0..MAX_ROWS + 5 {
+            log.push(row("message", None, "{}"));
+        }
+        assert_eq!((log.len(), log.dropped()), (MAX_ROWS, 5));
+        let link = Link { row: 9, ms: 1.0 };
+        log.link(first, link);
+        assert_eq!(log.get(first).unwrap().link, Some(link));
+        log.clear();
+        let kept: Vec<_> = log.pinned().cloned().collect();
+        assert_eq!(ids(&kept), [first]);
+        log.unpin(first);
+        assert!(log.pinned().next().is_none() && log.get(first).is_none());
+        // One that fell out in the meantime can still be pinned by who has it.
+        assert!(log.pin(&pinned) && log.is_pinned(first));
+    }
+
+    #[test]
+    fn pinned_rows_are_bounded_in_number_and_count_as_bytes() {
+        let mut log = Log::default();
+        for _ in 0..=MAX_PINNED {
+            log.push(row("message", None, "{}"));
+        }
+        let rows: Vec<_> = log.after(0).cloned().collect();
+        let room: Vec<_> = rows.iter().map(|row| log.pin(row)).collect();
+        assert_eq!(room.iter().filter(|room| **room).count(), MAX_PINNED);
+        let mut log = Log::default();
+        let big = "x".repeat(MAX_BYTES / 4);
+        for _ in 0..4 {
+            log.push(row("message", None, &big));
+        }
+        let rows: Vec<_> = log.after(0).cloned().collect();
+        assert!(rows[..2].iter().all(|row| log.pin(row)));
+        log.push(row("message", None, &big));
+        let kept: Vec<_> = log.after(0).cloned().collect();
+        assert_eq!(ids(&kept), [4, 5]);
+        log.unpin(1);
+        assert_eq!(log.dropped(), 2);
+    }
+
+    #[test]
+    fn rows_are_found_by_number_and_after_a_number() {
+        let mut log = Log::default();
+        assert_eq!((log.first_id(), log.after(0).count()), (1, 0));
+        for _ in 0..5 {
+            log.push(row("message", None, "{}"));
+        }
+        let after: Vec<_> = log.after(3).cloned().collect();
+        assert_eq!(ids(&after), [4, 5]);
+        log.clear();
+        assert_eq!((log.first_id(), log.get(5)), (6, None));
+        log.push(row("message", None, "{}"));
+        assert_eq!(log.after(2).count(), 1);
+        assert_eq!((log.after(6).count(), log.after(u64::MAX).count()), (0, 0));
+    }
+
+    #[test]
     fn filters_combine_and_find_rows_behind_others() {
         let mut log = Log::default();
         log.push(row("ack", Some("a"), "1"));
@@ -279,6 +423,11 @@ mod tests {
             ..Filter::default()
         };
         assert_eq!(ids(&log.newest(&filter, 10, u64::MAX)), [2]);
+        let sent = Filter {
+            way: Some(Way::Sent),
+            ..filter
+        };
+        assert_eq!(log.newest(&sent, 10, u64::MAX), []);
         assert_eq!(log.kinds().len(), 2);
         assert_eq!(log.topics().len(), 2);
     }
