@@ -2,10 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::harness::socket::publish;
 use crate::harness::{RawSocket, Request, Socket, soon};
@@ -86,7 +90,7 @@ impl Running {
                 if let Some(status) = self.child.try_wait().unwrap() {
                     return status;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
         .await;
@@ -144,7 +148,7 @@ async fn it_survives_running_out_of_file_descriptors() {
     }
     for i in 0..20 {
         socket.publish("t", &i.to_string(), json!(i)).await;
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(crowd);
     // Who comes now is served, after those of the crowd that the kernel still holds.
@@ -268,4 +272,86 @@ fn an_address_in_use_is_told() {
         errors.contains(&addr) && errors.contains("listen"),
         "{errors}"
     );
+}
+
+/// Stands in front of the C library: beside a file of that name the kernel no longer tells the first
+/// shard what is ready. It asks two queues: that of the runtime, which it waits in, and that of the sockets.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const BROKEN_EPOLL: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static __thread int waits_in;
+
+int epoll_wait(int queue, struct epoll_event *events, int most, int timeout) {
+    char name[16] = "";
+    prctl(PR_GET_NAME, name);
+    if (timeout != 0) waits_in = queue;
+    const char *broken = getenv(queue == waits_in ? "BROKEN_RUNTIME" : "BROKEN_SOCKETS");
+    if (broken && strcmp(name, "shard-0") == 0 && access(broken, F_OK) == 0) {
+        errno = EBADF;
+        return -1;
+    }
+    return epoll_pwait(queue, events, most, timeout, NULL);
+}
+"#;
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn broken_epoll(folder: &Path) -> std::path::PathBuf {
+    let (source, library) = (folder.join("epoll.c"), folder.join("epoll.so"));
+    std::fs::write(&source, BROKEN_EPOLL).unwrap();
+    let mut compiler = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library);
+    let status = compiler.arg(&source).status();
+    assert!(status.unwrap().success(), "the C compiler of the build");
+    library
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test]
+async fn a_failed_shard_ends_the_program_with_status_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = broken_epoll(folder.path());
+    for (fault, told) in [
+        (
+            "BROKEN_SOCKETS",
+            "a shard has ended; the gateway goes away shard=0",
+        ),
+        ("BROKEN_RUNTIME", "thread 'shard-0'"),
+    ] {
+        let broken = folder.path().join(fault);
+        let mut command = program(&["--addr=127.0.0.1:0", "--drain-timeout=2s"]);
+        command.env("LD_PRELOAD", &library).env(fault, &broken);
+        let mut program = Running::spawn(command);
+        let addr = program.addr;
+        let mut socket = Socket::connect(addr, "/ws").await;
+        socket.setup("ann", &["t"]).await;
+        std::fs::write(&broken, "").unwrap();
+        // Each is somebody's, and each has a shard look at its sockets: at last it is the first one.
+        let upgrade = format!(
+            "GET /ws HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let mut sockets = Vec::new();
+        soon("the end of the program with a failed shard", async {
+            while program.child.try_wait().unwrap().is_none() {
+                if let Ok(mut stream) = TcpStream::connect(addr).await {
+                    let _ = stream.write_all(upgrade.as_bytes()).await;
+                    sockets.push(stream);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let (code, log) = program.ended().await;
+        assert_eq!(code, Some(1), "{fault}: {log}");
+        for text in [told, "a part of it failed; the log says which"] {
+            assert!(log.contains(text), "{fault}: {log}");
+        }
+    }
 }

@@ -155,7 +155,10 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
                     } = &start;
                     let shard = Shard::new(id, gateway.clone(), *limits, peers, registry);
                     let local = LocalSet::new();
+                    // A runtime that cannot wait any more panics out of everything that it runs.
+                    let failed = start.failed.clone().drop_guard();
                     local.block_on(&runtime, run(shard, poller, entrances, start, commands));
+                    failed.disarm();
                 })?;
             Ok(Running { handle, thread })
         })
