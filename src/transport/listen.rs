@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -172,8 +172,10 @@ async fn run(
     start: Start,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
-    let mut turns = spawn_local(shard.clone().run_turns(poller));
-    spawn_local(shard.clone().run_deadlines());
+    let mut vital = JoinSet::new();
+    vital.spawn_local(shard.clone().run_turns(poller));
+    #[cfg_attr(not(test), expect(unused_variables, reason = "a test makes it fail"))]
+    let deadlines = vital.spawn_local(shard.clone().run_deadlines());
     let stop = start.stop.clone();
     for (listener, entrance) in entrances {
         let refuse = start.refuse.clone();
@@ -184,7 +186,7 @@ async fn run(
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            ended = &mut turns => {
+            Some(ended) = vital.join_next() => {
                 let why = ended.err().map(|error| error.to_string());
                 tracing::error!(shard = shard.id, why, "a shard has ended; the gateway goes away");
                 return start.failed.cancel();
@@ -216,7 +218,7 @@ async fn run(
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
                 Some(Command::TakeOver(key, asked)) => shard.hand_over(key, asked),
                 #[cfg(test)]
-                Some(Command::Fail) => turns.abort(),
+                Some(Command::Fail) => deadlines.abort(),
                 Some(Command::KeepSessions) => { spawn_local(shard.clone().keep_sessions()); }
                 None => return,
             },

@@ -111,7 +111,7 @@ pub(crate) enum Command {
     TakeOver(Key, TakeOver),
     /// Write all sessions whose sockets live, before what was written of them is too old.
     KeepSessions,
-    /// Fail, as if it could not wait for its sockets any more.
+    /// Fail, as if it had lost sight of its deadlines.
     #[cfg(test)]
     Fail,
 }
