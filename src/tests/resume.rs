@@ -141,6 +141,26 @@ async fn a_resume_that_is_read_late_takes_nothing_from_a_newer_socket() {
     newest.expect_quiet().await;
 }
 
+/// Whichever of them is served first.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_resume_at_once_the_newer_has_the_session() {
+    let gateway = TestGateway::start().await;
+    let mut held = gateway.socket("/ws").await;
+    let session = set_up(&mut held, "ann", &["a"]).await;
+    for round in 0..200 {
+        let mut older = gateway.socket("/ws").await;
+        let mut newer = gateway.socket("/ws").await;
+        let frame = resume("ann", &session, json!({"a": 0}));
+        tokio::join!(older.send(frame.clone()), newer.send(frame));
+        let first = newer.next().await;
+        assert_eq!(first["recovered"], true, "round {round}: {first}");
+        assert_eq!(newer.expect("ready").await["sessionId"], session);
+        older.expect_close(4009).await;
+        held.expect_close(4009).await;
+        held = newer;
+    }
+}
+
 #[tokio::test]
 async fn foreign_unknown_and_expired_sessions_are_refused_alike() {
     let gateway = TestGateway::with(&[("session-ttl", "200ms")]).await;

@@ -64,6 +64,8 @@ use crate::hub::{HeldByNewer, Key};
 use crate::protocol::Topic;
 use crate::session;
 
+use sessions::Fate;
+
 pub use faults::{Fault, inflict};
 pub use operate::{Found, Seen};
 
@@ -126,6 +128,8 @@ pub(crate) struct TakeOver {
     user: Arc<str>,
     /// Of the connection that asks; see [`Permit::order`].
     order: u64,
+    /// Of the session, when the connection has let go of it.
+    fate: Fate,
     reply: oneshot::Sender<Taken>,
 }
 
@@ -188,6 +192,7 @@ impl ShardHandle {
             user: user.into(),
             // Gateways do not count together: the one that asks last is taken for the newer one.
             order: u64::MAX,
+            fate: Fate::Moved,
             reply,
         };
         self.tell(Command::TakeOver(key, take_over));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
-use crate::backbone::{Answer, SessionId, SessionRecord, SessionTopic, Unavailable};
+use crate::backbone::{SessionId, SessionRecord, SessionTopic, Unavailable};
 use crate::hub::{HeldByNewer, LocalTopic, Whereabouts};
 use crate::protocol::{CloseCode, Epoch, ErrorCode, Position, Refusal, SeqNo};
 use crate::session::{Held, Input, Resumed, session_id};
@@ -18,9 +18,15 @@ use super::connection::{Connection, Key};
 use super::shard::{Shard, State};
 use super::{Command, TakeOver, Taken};
 
+/// How often a session may go from one socket to another while it is searched for.
+const MOST_SEARCHES: usize = 8;
+
+/// A session that was searched for.
+type Found = Result<Result<Option<SessionRecord>, Unavailable>, HeldByNewer>;
+
 /// What becomes of a session when its connection lets go of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It can be resumed.
     Kept,
     /// Another connection has it.
@@ -57,102 +63,96 @@ impl Shard {
         }
     }
 
-    /// Finds the session and makes it this connection's; `None` when the answer comes later.
+    /// Finds the session and makes it this connection's; `None`, because the answer comes later.
     pub(super) fn resume(
         self: &Rc<Self>,
         state: &mut State,
         key: Key,
         name: &str,
     ) -> Option<Result<Resumed, Refusal>> {
-        let user = state.get(key)?.principal.as_ref()?.user.clone();
-        let Some(id) = session_id(name) else {
+        let connection = state.get(key)?;
+        let user = connection.principal.as_ref()?.user.clone();
+        let own = connection.session_id;
+        let Some(id) = session_id(name).filter(|id| own != Some(*id)) else {
             return Some(Err(self.give_up_session(state, key, expired())));
         };
-        match self.gateway.live().find(id) {
-            Some(live) if (live.shard, live.key) == (self.id, key) => {
-                Some(Err(self.give_up_session(state, key, expired())))
-            }
-            Some(live) => {
-                let (reply, answer) = oneshot::channel();
-                let order = state.get(key)?.order();
-                let old = self.peers.get(usize::from(live.shard))?;
-                old.tell(Command::TakeOver(
-                    live.key,
-                    TakeOver {
-                        id,
-                        user: user.clone(),
-                        order,
-                        reply,
-                    },
-                ));
-                let taken = async move { answer.await.unwrap_or(Ok(None)) };
-                self.resume_later(state, key, id, user, taken);
-                None
-            }
-            None => match self.gateway.sessions().claim(self.gateway.now(), id, &user) {
-                Answer::Ready(answer) => Some(self.adopt_session(state, key, id, answer)),
-                later @ Answer::Later(_) => {
-                    self.ask_later(state, key, id, later);
-                    None
-                }
-            },
-        }
-    }
-
-    /// Waits for the older socket to let go; where it is gone meanwhile, it has saved the session.
-    fn resume_later(
-        self: &Rc<Self>,
-        state: &mut State,
-        key: Key,
-        id: SessionId,
-        user: Arc<str>,
-        taken: impl Future<Output = Taken> + 'static,
-    ) {
-        if let Some(connection) = state.get(key) {
-            connection.waiting = true;
-        }
+        connection.waiting = true;
+        let order = connection.order();
         let shard = self.clone();
         spawn_local(async move {
-            let answer = match taken.await {
-                Ok(Some(record)) => Ok(Some(record)),
-                Err(HeldByNewer) => return shard.outrun(key),
-                Ok(None) => {
-                    let now = shard.gateway.now();
-                    shard.gateway.sessions().claim(now, id, &user).await
-                }
-            };
-            shard.resume_answered(key, id, answer);
+            let found = shard.search(id, &user, order).await;
+            shard.found(key, id, found);
         });
+        None
     }
 
-    fn ask_later(
-        self: &Rc<Self>,
-        state: &mut State,
-        key: Key,
-        id: SessionId,
-        later: Answer<Result<Option<SessionRecord>, Unavailable>>,
-    ) {
-        if let Some(connection) = state.get(key) {
-            connection.waiting = true;
+    /// Asks the socket that holds the session, then for what is kept of it. Where it went from one to the
+    /// other meanwhile, they are asked again.
+    async fn search(&self, id: SessionId, user: &Arc<str>, order: u64) -> Found {
+        let live = self.gateway.live();
+        let mut holder = live.find(id);
+        for _ in 0..MOST_SEARCHES {
+            if let Some(record) = self.ask_holder(holder, id, user, order).await? {
+                return Ok(Ok(Some(record)));
+            }
+            let now = self.gateway.now();
+            let kept = self.gateway.sessions().claim(now, id, user).await;
+            let before = std::mem::replace(&mut holder, live.find(id));
+            if !matches!(kept, Ok(None)) || holder == before {
+                return Ok(kept);
+            }
         }
-        let shard = self.clone();
-        spawn_local(async move {
-            let answer = later.await;
-            shard.resume_answered(key, id, answer);
-        });
+        Ok(Ok(None))
     }
 
-    fn resume_answered(
-        self: &Rc<Self>,
-        key: Key,
+    /// Has the older socket let go of the session.
+    async fn ask_holder(
+        &self,
+        holder: Option<Whereabouts>,
         id: SessionId,
-        answer: Result<Option<SessionRecord>, Unavailable>,
-    ) {
+        user: &Arc<str>,
+        order: u64,
+    ) -> Taken {
+        let Some(holder) = holder else {
+            return Ok(None);
+        };
+        let (reply, answer) = oneshot::channel();
+        let asked = TakeOver {
+            id,
+            user: user.clone(),
+            order,
+            // Until the one that asks has it, others find it there.
+            fate: Fate::Kept,
+            reply,
+        };
+        self.tell(holder, asked);
+        answer.await.unwrap_or(Ok(None))
+    }
+
+    fn tell(&self, holder: Whereabouts, asked: TakeOver) {
+        if let Some(shard) = self.peers.get(usize::from(holder.shard)) {
+            shard.tell(Command::TakeOver(holder.key, asked));
+        }
+    }
+
+    fn found(self: &Rc<Self>, key: Key, id: SessionId, found: Found) {
+        if self.state.borrow_mut().get(key).is_none() {
+            // Who asked is gone: the session waits for the next one.
+            if let Ok(Ok(Some(record))) = found
+                && self.gateway.live().find(id).is_none()
+            {
+                self.keep(id, &record);
+            }
+            return;
+        }
         self.with(key, |state, now_ms| {
             if let Some(connection) = state.get(key) {
                 connection.waiting = false;
             }
-            let answer = self.adopt_session(state, key, id, answer);
+            let answer = match found {
+                Ok(answer) => self.adopt_session(state, key, id, answer),
+                Err(HeldByNewer) => Err(self.is_outrun(state, key)),
+            };
             self.run(state, key, now_ms, Input::Resumed(answer), None);
         });
     }
@@ -181,20 +181,19 @@ impl Shard {
         let Ok(other) = self.gateway.live().claim(id, whereabouts) else {
             return Err(self.is_outrun(state, key));
         };
-        if let Some(other) = other.filter(|other| (other.shard, other.key) != (self.id, key))
-            && let Some(shard) = self.peers.get(usize::from(other.shard))
-        {
+        if let Some(other) = other.filter(|other| (other.shard, other.key) != (self.id, key)) {
             // Two sockets resumed it at the same moment: the newer one has it, the other is closed.
             let (reply, _) = oneshot::channel();
-            shard.tell(Command::TakeOver(
-                other.key,
-                TakeOver {
-                    id,
-                    user,
-                    order: whereabouts.order,
-                    reply,
-                },
-            ));
+            let order = whereabouts.order;
+            let fate = Fate::Moved;
+            let asked = TakeOver {
+                id,
+                user,
+                order,
+                fate,
+                reply,
+            };
+            self.tell(other, asked);
         }
         if let Some(connection) = state.get(key) {
             connection.session_id = Some(id);
@@ -223,16 +222,6 @@ impl Shard {
             connection.close(now_ms, CloseCode::TakenOver);
         }
         refusal
-    }
-
-    fn outrun(self: &Rc<Self>, key: Key) {
-        self.with(key, |state, now_ms| {
-            if let Some(connection) = state.get(key) {
-                connection.waiting = false;
-            }
-            let refusal = self.is_outrun(state, key);
-            self.run(state, key, now_ms, Input::Resumed(Err(refusal)), None);
-        });
     }
 
     /// The connection goes back to the time before its `resume`.
@@ -264,7 +253,7 @@ impl Shard {
                 None => {}
                 Some(connection) if connection.order() > asked.order => taken = Err(HeldByNewer),
                 Some(_) => {
-                    taken = Ok(self.detach(state, key, Fate::Moved));
+                    taken = Ok(self.detach(state, key, asked.fate));
                     if let Some(connection) = state.get(key) {
                         connection.close(now_ms, CloseCode::TakenOver);
                     }
@@ -290,13 +279,16 @@ impl Shard {
         let id = self.release(state, key)?;
         let record = record?;
         if fate == Fate::Kept {
-            let now = self.gateway.now();
-            let expires = now.unix_ms + self.limits.get().session_ttl.as_millis() as u64;
-            self.gateway
-                .sessions()
-                .save(now, id, &record, Some(expires));
+            self.keep(id, &record);
         }
         Some(record)
+    }
+
+    /// Keeps a session whose socket is gone.
+    fn keep(&self, id: SessionId, record: &SessionRecord) {
+        let now = self.gateway.now();
+        let expires = now.unix_ms + self.limits.get().session_ttl.as_millis() as u64;
+        self.gateway.sessions().save(now, id, record, Some(expires));
     }
 
     /// `ready` was sent: the session is what this connection makes of it from now on.
