@@ -241,6 +241,37 @@ async fn a_clogged_wire_refuses_in_time_and_keeps_little() {
     .await;
 }
 
+#[tokio::test]
+async fn a_slow_wire_lets_no_publisher_wait_long() {
+    let nats = NatsServer::start().await;
+    let wire = Wire::slow(([127, 0, 0, 1], nats.port()).into(), 1 << 20).await;
+    let a = gateway(&format!("nats://{}", wire.addr), &[]).await;
+    // What takes the wire forty seconds.
+    let payload = "x".repeat(2000);
+    let mut sockets = Vec::new();
+    for user in 0..20 {
+        let mut socket = a.user(&format!("user {user}"), &[]).await;
+        let frame = |id: usize| json!({"type": "publish", "topic": "t", "messageId": id.to_string(), "payload": payload});
+        socket.send_together((0..1000).map(frame).collect()).await;
+        sockets.push(socket);
+    }
+    let clock = std::time::Instant::now();
+    let mut kept = 0;
+    for socket in &mut sockets {
+        for _ in 0..1000 {
+            let answer = socket.next().await;
+            let refused = answer["code"] == "NOT_AVAILABLE";
+            assert!(refused || answer["type"] == "ack", "{answer}");
+            kept += usize::from(!refused);
+        }
+    }
+    assert!(
+        kept > 0 && clock.elapsed() < Duration::from_secs(25),
+        "{kept} kept, {:?}",
+        clock.elapsed()
+    );
+}
+
 /// Why a gateway with these settings does not start.
 async fn refusal(settings: &[(&'static str, &str)]) -> String {
     let mut raw = RawSettings::default();

@@ -76,12 +76,14 @@ struct Letter {
     _share: Share,
 }
 
-/// Something to be sent, in the order it was handed in.
+/// Something to be sent, in the order it was handed in; not any more when it has waited for
+/// [`PATIENCE`].
 struct Job {
     subject: String,
     headers: HeaderMap,
     payload: Bytes,
     done: Done,
+    since: Instant,
 }
 
 /// Publishes; shared by all who do.
@@ -137,7 +139,8 @@ impl Publisher {
         }
     }
 
-    /// Sends a message; the answer comes within twice [`PATIENCE`].
+    /// Sends a message; the answer comes within twice [`PATIENCE`], with partitions for each of its two
+    /// steps.
     pub(super) fn publish(
         &self,
         now: Now,
@@ -202,6 +205,7 @@ impl Shared {
             headers,
             payload,
             done,
+            since: Instant::now(),
         };
         if let Err(unsent) = self.jobs.send(job) {
             (unsent.0.done)(Err(Unavailable("the gateway stops".to_owned())));
@@ -324,6 +328,11 @@ impl Shared {
 
 async fn send_all(link: Arc<Link>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     while let Some(job) = jobs.recv().await {
+        if job.since.elapsed() >= PATIENCE {
+            let why = "NATS takes less than is published";
+            (job.done)(Err(Unavailable(why.to_owned())));
+            continue;
+        }
         link.ask(job.subject, Some(job.headers), job.payload, job.done)
             .await;
     }
