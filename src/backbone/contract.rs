@@ -325,7 +325,7 @@ async fn synced_later(seen: Arc<Seen>) -> (Disk, tempfile::TempDir) {
     unreachable_pub,
     reason = "the integration tests use all of it, from outside"
 )]
-mod nats_server;
+pub(super) mod nats_server;
 
 async fn on_nats(seen: Arc<Seen>, partitions: u16) -> (Nats, nats_server::NatsServer) {
     let server = nats_server::NatsServer::start().await;

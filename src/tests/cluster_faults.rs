@@ -196,6 +196,48 @@ async fn a_stream_that_is_lost_is_made_again_with_a_new_epoch() {
     assert_eq!(ann.expect("message").await["epoch"], Value::Null);
 }
 
+/// What JetStream says of the bucket of sessions, or does with it.
+async fn sessions_bucket(nats: &async_nats::Client, verb: &str) -> Value {
+    let subject = format!("$JS.API.STREAM.{verb}.KV_micro-socket-sessions");
+    let answer = nats.request(subject, "".into()).await.unwrap();
+    serde_json::from_slice(&answer.payload).unwrap()
+}
+
+#[tokio::test]
+async fn a_session_that_the_bucket_has_lost_is_written_anew() {
+    let nats = NatsServer::start().await;
+    let (a, b) = (
+        gateway(&nats.url(), &[]).await,
+        gateway(&nats.url(), &[]).await,
+    );
+    let mut ann = a.socket("/ws").await;
+    let session = ann.setup("ann", &["t"]).await["sessionId"].clone();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let is_written = || {
+        soon("the session to be written", async {
+            while sessions_bucket(&client, "INFO").await["state"]["messages"] != 1 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+    };
+    is_written().await;
+    let purged = sessions_bucket(&client, "PURGE").await;
+    assert_eq!(purged["success"], true, "{purged}");
+    // Nobody has taken it: its socket stays, and it is written with what it has now.
+    ann.subscribe("u").await;
+    is_written().await;
+    ann.expect_quiet().await;
+    let mut moved = b.socket("/ws").await;
+    let resume =
+        json!({"type": "resume", "token": "ann", "sessionId": session, "lastSeqPerTopic": {}});
+    moved.send(resume).await;
+    for topic in ["t", "u"] {
+        assert_eq!(moved.expect("subscribed").await["topic"], topic);
+    }
+    moved.expect("ready").await;
+    ann.expect_close(4009).await;
+}
+
 #[tokio::test]
 async fn a_clogged_wire_refuses_in_time_and_keeps_little() {
     let nats = NatsServer::start().await;

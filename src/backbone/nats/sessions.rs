@@ -35,6 +35,8 @@ const MOST_WRITES: usize = 256;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often somebody else may be faster before we give up.
 const MOST_RACES: usize = 8;
+/// What a write has besides its body, in bytes.
+const AROUND: usize = 256;
 /// How often a session whose socket lives is written, or the bucket would forget it.
 pub(super) const RENEWED_EVERY: Duration = Duration::from_secs(600);
 /// How long sessions may still be written when the gateway ends.
@@ -177,6 +179,8 @@ enum Written {
     Now(u64),
     /// The bucket has a newer one than we knew.
     Late,
+    /// It will not be, however often it is tried.
+    Never(String),
 }
 
 impl Shared {
@@ -253,6 +257,13 @@ impl Shared {
         );
         // Strings and numbers: writing them to memory cannot fail.
         let body = serde_json::to_vec(entry).unwrap_or_default();
+        let most = self.link.client.server_info().max_payload;
+        if body.len() + AROUND > most {
+            let bytes = body.len();
+            return Ok(Written::Never(format!(
+                "it has {bytes} bytes and NATS takes {most}: raise the server's max_payload, or lower max-topics"
+            )));
+        }
         let subject = names::session(id);
         match self.link.store(subject, Some(headers), body.into()).await? {
             Ok(revision) => Ok(Written::Now(revision)),
@@ -277,12 +288,18 @@ impl Shared {
             };
             match self.write(id, &entry, revision).await {
                 Ok(Written::Now(revision)) => self.written(id, claim, &entry, revision),
+                Ok(Written::Never(why)) => {
+                    tracing::warn!(%why, "a session cannot be kept");
+                    self.written(id, claim, &entry, revision);
+                }
                 Ok(Written::Late) => match self.read(id).await {
                     // Ours, but for its answer that did not reach us.
                     Ok(Some((found, revision))) if found.node == entry.node => {
                         self.put_back(id, claim, entry, Some(revision));
                     }
-                    Ok(_) => {
+                    // Nobody has taken it: it is the bucket that has lost it.
+                    Ok(None) => self.put_back(id, claim, entry, Some(0)),
+                    Ok(Some(_)) => {
                         if self.held.lock().remove(&id).is_some()
                             && let Some(taken) = self.taken.get()
                         {
@@ -336,5 +353,59 @@ async fn write_all(shared: Arc<Shared>, mut asked: mpsc::UnboundedReceiver<Sessi
             writing.await;
             drop(permit);
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::contract::nats_server::NatsServer;
+    use crate::backbone::nats::{Nats, Options};
+    use crate::backbone::{Events, Record, Retention, SessionTopic};
+    use crate::protocol::{Epoch, Topic};
+
+    struct Nobody;
+
+    impl Events for Nobody {
+        fn deliver(&self, _: &str, _: &Record, _: u64) {}
+        fn lost(&self, _: &str) {}
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_session_that_nats_does_not_take_is_not_tried_for_ever() {
+        let server = NatsServer::with("max_payload: 90000").await;
+        let options = Options {
+            servers: server.url().parse().into_iter().collect(),
+            ..Options::default()
+        };
+        let retention = Retention {
+            history_size: 10,
+            history_ttl: Duration::from_secs(60),
+            history_bytes: 1 << 20,
+            dedup_ttl: Duration::from_secs(60),
+            dedup_bytes: 1 << 20,
+        };
+        let nats = Nats::open(options, &retention, Arc::new(Nobody)).await;
+        let sessions = nats.as_ref().unwrap().sessions();
+        let topic = |n: usize| SessionTopic {
+            topic: Topic::new(&format!("{n:0>250}")).unwrap(),
+            qos: 0,
+            seq_no: 1,
+            epoch: Epoch::new("e"),
+        };
+        let record = SessionRecord {
+            user: "ann".to_owned(),
+            topics: (0..400).map(topic).collect(),
+        };
+        let now = Now {
+            mono_ns: 0,
+            unix_ms: 0,
+        };
+        sessions.save(now, 7, &record, Some(1000));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !sessions.shared.held.lock().is_empty() {
+            assert!(Instant::now() < deadline, "it is still tried");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 }
