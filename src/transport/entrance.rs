@@ -141,7 +141,7 @@ impl Entrance {
                 Ok(Err(_)) => refusal(
                     StatusCode::REQUEST_TIMEOUT,
                     "BAD_REQUEST",
-                    "the request did not come whole in time",
+                    "the request did not come whole in time, or its answer took too long; try again",
                 ),
                 // A handler that panicked has been logged; its connection gets an answer all the same.
                 Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

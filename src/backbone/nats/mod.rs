@@ -359,13 +359,17 @@ impl Caretaker {
     }
 
     /// Whether the stream is still the one that we know.
-    fn compare(&self, partition: u16, info: &setup::Info) {
+    fn compare(&mut self, partition: u16, info: &setup::Info) {
         let Some(epoch) = info.epoch() else {
             return;
         };
         if self.shared.epoch(partition) != epoch {
             tracing::warn!(partition, "the stream is a new one: its numbers begin anew");
             self.shared.epochs.write()[usize::from(partition)] = epoch;
+            // Where the other one ended says nothing of this one.
+            if let Some(end) = self.ends.get_mut(usize::from(partition)) {
+                *end = 0;
+            }
             self.tell_all(|| Command::Renumbered(partition));
         }
     }

@@ -95,12 +95,20 @@ impl Revocations {
     pub fn follow(&self, seen: u64, learn: impl Fn(Revocation) + Send + Sync + 'static) {
         let (own, stop) = (self.clone(), self.link.stop.clone());
         let following = async move {
-            let mut seen = seen;
+            let (mut seen, mut failing) = (seen, false);
             loop {
                 sleep(LOOK).await;
-                if let Err(error) = own.look(&mut seen, &learn).await {
-                    tracing::debug!(%error, "revocations could not be read");
+                let looked = own.look(&mut seen, &learn).await;
+                match &looked {
+                    Err(error) if !failing => {
+                        tracing::warn!(%error, "what is revoked elsewhere is not learned");
+                    }
+                    Ok(()) if failing => {
+                        tracing::info!("what is revoked elsewhere is learned again");
+                    }
+                    _ => {}
                 }
+                failing = looked.is_err();
             }
         };
         tokio::spawn(stop.run_until_cancelled_owned(following));
