@@ -41,44 +41,63 @@ fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
     (spread > 0.0).then(|| together / spread)
 }
 
+/// The line through the samples of one quantity.
+#[derive(Debug, PartialEq)]
+struct Line {
+    /// A minute.
+    slope: f64,
+    mean: f64,
+    /// How far the samples lie from the line, as a standard deviation.
+    scatter: f64,
+}
+
+impl Line {
+    fn through(points: impl Iterator<Item = (f64, f64)> + Clone) -> Option<Self> {
+        let slope = slope(points.clone())?;
+        let count = points.clone().count() as f64;
+        let mean_x = points.clone().map(|(x, _)| x).sum::<f64>() / count;
+        let mean = points.clone().map(|(_, y)| y).sum::<f64>() / count;
+        let off = points.map(|(x, y)| (y - mean - slope * (x - mean_x)).powi(2));
+        Some(Self {
+            slope,
+            mean,
+            scatter: (off.sum::<f64>() / count).sqrt(),
+        })
+    }
+
+    /// Whether it rises over these minutes by more than this part of its mean. What is within three times the
+    /// scatter does not count: what is held follows what is published just then.
+    fn rises(&self, minutes: f64, part: f64) -> bool {
+        self.slope * minutes > (part * self.mean).max(3.0 * self.scatter)
+    }
+}
+
 /// What the samples after the warm-up say.
 #[derive(Debug, PartialEq)]
 struct Trend {
     minutes: f64,
-    /// A minute.
-    memory_kib: f64,
-    mean_memory_kib: f64,
-    /// A minute.
-    descriptors: f64,
-    mean_descriptors: f64,
+    memory_kib: Line,
+    descriptors: Line,
 }
 
 impl Trend {
     fn of(samples: &[Sample]) -> Option<Self> {
         let (first, last) = (samples.first()?, samples.last()?);
         let line = |value: fn(&Sample) -> f64| {
-            let points = samples
-                .iter()
-                .map(move |sample| (sample.minutes, value(sample)));
-            let mean = samples.iter().map(value).sum::<f64>() / samples.len() as f64;
-            Some((slope(points)?, mean))
+            Line::through(samples.iter().map(move |one| (one.minutes, value(one))))
         };
-        let (memory_kib, mean_memory_kib) = line(|sample| sample.memory_kib)?;
-        let (descriptors, mean_descriptors) = line(|sample| sample.descriptors)?;
         Some(Self {
             minutes: last.minutes - first.minutes,
-            memory_kib,
-            mean_memory_kib,
-            descriptors,
-            mean_descriptors,
+            memory_kib: line(|sample| sample.memory_kib)?,
+            descriptors: line(|sample| sample.descriptors)?,
         })
     }
 
     /// Whether the line rises over the whole time by more than 2 % of what there is, or for descriptors
     /// by more than a tenth; `None` when it was too short to say.
     fn rises(&self) -> Option<bool> {
-        let memory = self.memory_kib * self.minutes > 0.02 * self.mean_memory_kib;
-        let descriptors = self.descriptors * self.minutes > 0.1 * self.mean_descriptors;
+        let memory = self.memory_kib.rises(self.minutes, 0.02);
+        let descriptors = self.descriptors.rises(self.minutes, 0.1);
         (self.minutes >= LEAST).then_some(memory || descriptors)
     }
 }
@@ -92,11 +111,13 @@ impl fmt::Display for Trend {
         };
         write!(
             f,
-            "{verdict}: {:+.1} KiB a minute at {:.0} KiB, {:+.2} descriptors a minute at {:.0}, over the last {:.1} minutes",
-            self.memory_kib,
-            self.mean_memory_kib,
-            self.descriptors,
-            self.mean_descriptors,
+            "{verdict}: {:+.1} KiB a minute at {:.0} ± {:.0} KiB, {:+.2} descriptors a minute at {:.0} ± {:.0}, over the last {:.1} minutes",
+            self.memory_kib.slope,
+            self.memory_kib.mean,
+            self.memory_kib.scatter,
+            self.descriptors.slope,
+            self.descriptors.mean,
+            self.descriptors.scatter,
             self.minutes
         )
     }
@@ -240,6 +261,17 @@ mod tests {
         assert_eq!(Trend::of(&descriptors).unwrap().rises(), Some(true));
         let falls = samples(|minutes| (50_000.0 - 900.0 * minutes, 40.0));
         assert_eq!(Trend::of(&falls).unwrap().rises(), Some(false));
+        // More is published for a while, and less at the end.
+        let busy = |minutes: f64| {
+            if (6.0..9.0).contains(&minutes) {
+                4_000.0
+            } else {
+                0.0
+            }
+        };
+        let busy = samples(|minutes| (80_000.0 + busy(minutes), 40.0));
+        assert!(Trend::of(&busy).unwrap().memory_kib.slope * 10.0 > 1_600.0);
+        assert_eq!(Trend::of(&busy).unwrap().rises(), Some(false));
         assert_eq!(Trend::of(&leak[..15]).unwrap().rises(), None);
     }
 }
