@@ -12,7 +12,7 @@ export const test = base.extend<{ quietAndAtHome: void }>({
       const host = new URL(baseURL!).host
       context.on('request', (request) => {
         const url = new URL(request.url())
-        if (url.protocol !== 'data:' && url.host !== host) trouble.push(`asked ${url.href}`)
+        if (!['data:', 'blob:'].includes(url.protocol) && url.host !== host) trouble.push(`asked ${url.href}`)
       })
       context.on('console', (message) => {
         // A preload that is not used at once says how busy the machine is, not what the page does.

@@ -39,6 +39,26 @@ pub(crate) fn focus_neighbour(_ev: &leptos::ev::KeyboardEvent) {}
 /// Nothing can be copied.
 pub(crate) fn copy(_text: &str, _done: impl Fn(bool) + 'static) {}
 
+/// No file is saved.
+pub(crate) fn save_file(_name: &str, _text: &str) {}
+
+/// No file is chosen.
+pub(crate) fn read_chosen(
+    _ev: &leptos::ev::Event,
+    _done: impl FnOnce(String, Result<String, String>) + 'static,
+) {
+}
+
+/// No file is dropped.
+pub(crate) fn read_dropped(
+    _ev: &leptos::ev::DragEvent,
+    _done: impl FnOnce(String, Result<String, String>) + 'static,
+) {
+}
+
+/// Nothing is pressed.
+pub(crate) fn press(_id: &str) {}
+
 /// Nothing is fetched.
 pub(crate) fn get_text(_path: &str, _done: impl Fn(Result<String, String>) + 'static) {}
 

@@ -2,6 +2,8 @@
 //! there is nobody to ask.
 
 #[cfg(feature = "hydrate")]
+mod files;
+#[cfg(feature = "hydrate")]
 mod live;
 #[cfg(feature = "hydrate")]
 mod socket;
@@ -11,7 +13,7 @@ mod storage;
 mod verify;
 
 #[cfg(feature = "hydrate")]
-pub(crate) use {live::*, socket::*, storage::*, verify::*};
+pub(crate) use {files::*, live::*, socket::*, storage::*, verify::*};
 
 #[cfg(not(feature = "hydrate"))]
 mod absent;

@@ -10,6 +10,7 @@ use super::super::page::Page;
 use super::super::playground::client::ClientId;
 use super::super::playground::log::{Filter, Row};
 use super::log_row::LogRow;
+use super::session::Banner;
 
 /// Rows in view at first, and added by each press of "Show older". More would slow the browser
 /// down at thousands of messages a second.
@@ -26,14 +27,14 @@ pub fn FrameLog(page: Page) -> impl IntoView {
     let rows: Memo<Vec<Arc<Row>>> = Memo::new(move |_| {
         let until = page.paused_at.get().unwrap_or(u64::MAX);
         let filter = page.filter.get();
-        page.playground
+        page.shown()
             .with(|p| p.log().newest(&filter, window.get(), until))
     });
     let newest = Memo::new(move |_| rows.with(|rows| rows.last().map_or(0, |row| row.id)));
     let older = Memo::new(move |_| rows.with(Vec::len) == window.get());
     let empty = Memo::new(move |_| rows.with(Vec::is_empty));
     let live = move || {
-        let quiet = page.playground.with(|p| p.flooded()) || page.paused_at.get().is_some();
+        let quiet = page.shown().with(|p| p.flooded()) || page.paused_at.get().is_some();
         if quiet { "off" } else { "polite" }
     };
 
@@ -67,6 +68,7 @@ pub fn FrameLog(page: Page) -> impl IntoView {
             <div class="panel-head">
                 <h2 id="log-title">"Log"</h2>
                 <Count page shown=Memo::new(move |_| rows.with(Vec::len)) />
+                <Banner page />
             </div>
             <Tools page follow window />
             <div
@@ -112,7 +114,7 @@ pub fn FrameLog(page: Page) -> impl IntoView {
 #[component]
 fn Count(page: Page, shown: Memo<usize>) -> impl IntoView {
     let words = move || {
-        page.playground.with(|p| {
+        page.shown().with(|p| {
             let log = p.log();
             let mut words = format!("{} of {} rows", shown.get(), log.len());
             if log.dropped() > 0 {
@@ -132,12 +134,12 @@ fn Count(page: Page, shown: Memo<usize>) -> impl IntoView {
 
 #[component]
 fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl IntoView {
-    let ids = Memo::new(move |_| page.playground.with(|p| p.ids().collect::<Vec<_>>()));
-    let kinds = Memo::new(move |_| page.playground.with(|p| p.log().kinds().clone()));
-    let topics = Memo::new(move |_| page.playground.with(|p| p.log().topics().clone()));
+    let ids = Memo::new(move |_| page.shown().with(|p| p.ids().collect::<Vec<_>>()));
+    let kinds = Memo::new(move |_| page.shown().with(|p| p.log().kinds().clone()));
+    let topics = Memo::new(move |_| page.shown().with(|p| p.log().topics().clone()));
     let paused = move || page.paused_at.with(Option::is_some);
     let clear = move |_| {
-        page.playground.update(|p| p.clear_log());
+        page.shown().update(|p| p.clear_log());
         page.filter.set(Filter::default());
         page.paused_at.set(None);
         window.set(WINDOW);
@@ -196,7 +198,7 @@ fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl In
                 >
                     "Pause"
                 </button>
-                <button type="button" class="small" on:click=clear>
+                <button type="button" class="small" disabled=move || page.is_imported() on:click=clear>
                     "Clear"
                 </button>
             </span>

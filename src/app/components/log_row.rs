@@ -46,7 +46,7 @@ pub fn LogRow(page: Page, row: Arc<Row>, newest: Memo<u64>) -> impl IntoView {
     let copied = RwSignal::new(None);
     let text = row.text.clone();
     let copy = move |_| browser::copy(&text, move |ok| copied.set(Some(ok)));
-    let again = (row.way == Way::Sent).then(|| {
+    let again = (row.way == Way::Sent && !untrack(|| page.is_imported())).then(|| {
         let text = row.text.to_string();
         view! {
             <button

@@ -15,6 +15,7 @@ mod pictures;
 mod reference;
 mod run_view;
 mod scenarios;
+mod session;
 mod shelf;
 mod take_away;
 mod token_helper;
@@ -42,7 +43,11 @@ pub fn Playground(page: Page) -> impl IntoView {
                     <composer::Composer page />
                     <http_corner::HttpCorner page />
                 </div>
-                <frame_log::FrameLog page />
+                {move || {
+                    // Another log is another view: its rows have the same numbers.
+                    page.imported.name.track();
+                    view! { <frame_log::FrameLog page /> }.into_any()
+                }}
             </div>
             <palette::Palette page />
             <palette::Shortcuts />

@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::palette::PALETTE;
 use super::pictures::Pictures;
 use super::scenarios::Scenarios;
+use super::session::Session;
 use super::take_away::TakeAway;
 use super::token_helper::TokenHelper;
 
@@ -26,6 +27,8 @@ pub(crate) enum Tool {
     Pictures,
     /// The message in other languages, as a link, or under a name.
     TakeAway,
+    /// The log as a file.
+    Session,
     /// What the token says.
     Token,
 }
@@ -38,6 +41,7 @@ impl Tool {
         Self::Evidence,
         Self::Pictures,
         Self::TakeAway,
+        Self::Session,
         Self::Token,
     ];
 
@@ -49,6 +53,7 @@ impl Tool {
             Self::Evidence => "Evidence",
             Self::Pictures => "Pictures",
             Self::TakeAway => "Take it away",
+            Self::Session => "Session file",
             Self::Token => "Token helper",
         }
     }
@@ -60,6 +65,7 @@ impl Tool {
             Self::Evidence => view! { <Evidence page /> }.into_any(),
             Self::Pictures => view! { <Pictures page /> }.into_any(),
             Self::TakeAway => view! { <TakeAway page /> }.into_any(),
+            Self::Session => view! { <Session page /> }.into_any(),
             Self::Token => view! { <TokenHelper page /> }.into_any(),
         }
     }

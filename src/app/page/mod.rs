@@ -6,6 +6,7 @@
 mod commands;
 mod desk;
 mod keeping;
+mod session;
 mod stage;
 mod verifying;
 
@@ -21,6 +22,7 @@ use super::playground::scenario::Run;
 use super::playground::{Event, Happened, Offer, Playground};
 pub(crate) use commands::Command;
 pub(crate) use desk::Desk;
+use session::Imported;
 use verifying::Verifying;
 
 /// Where the page stands before it knows its own host; also what a reader without script sees.
@@ -47,6 +49,8 @@ pub(crate) struct Page {
     pub(crate) tool: RwSignal<Option<Tool>>,
     /// The run of checks.
     pub(crate) verifying: Verifying,
+    /// A session that was imported, and its replay.
+    pub(crate) imported: Imported,
     /// The scenario or fault that is played, or was played last.
     pub(crate) run: RwSignal<Option<Run>>,
     /// How long the fault offline lasts, in seconds.
@@ -71,6 +75,7 @@ impl Page {
             paused_at: RwSignal::new(None),
             tool: RwSignal::new(None),
             verifying: Verifying::new(),
+            imported: Imported::new(),
             run: RwSignal::new(None),
             offline_s: RwSignal::new(5),
             library: RwSignal::new(Library::default()),
@@ -180,6 +185,7 @@ impl Page {
 
     fn take(self, events: Vec<Happened>) {
         self.watch(&events);
+        self.follow_replay(&events);
         self.playground.update(|p| p.apply_all(events));
         self.perform();
         for id in ClientId::ALL {

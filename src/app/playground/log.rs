@@ -222,6 +222,12 @@ impl Log {
         self.rows.range(from.min(self.rows.len())..)
     }
 
+    /// All rows that are kept, the pinned ones too, oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Row>> {
+        self.saved.values().chain(self.after(0)).cloned().collect()
+    }
+
     /// The number of the oldest row that has not fallen out; that of the next row where there is none.
     #[must_use]
     pub fn first_id(&self) -> u64 {

@@ -2,7 +2,8 @@
 //! so that every rule is tested without a browser.
 //!
 //! [`Playground`] is everything; [`client`] is one connection of it, [`continuity`] whether what
-//! came on it hangs together, [`log`] what all of them said, [`scenario`] what is worth seeing.
+//! came on it hangs together, [`log`] what all of them said, [`scenario`] what is worth seeing,
+//! [`session_file`] the log as a file and [`replaying`] such a file sent again.
 //!
 //! Uses: histogram, protocol, verify.
 
@@ -19,12 +20,14 @@ pub mod log;
 mod matching;
 mod next_step;
 pub mod phase;
+pub mod replaying;
 pub mod scenario;
+pub mod session_file;
 pub mod takeaway;
 pub mod text;
 pub mod token;
 
-use crate::protocol::{ServerMessage, decode_client, decode_server};
+use crate::protocol::{CloseCode, ServerMessage, decode_client, decode_server};
 use crate::verify::PROMISES;
 
 use client::{Client, ClientId};
@@ -36,6 +39,7 @@ use latencies::Latencies;
 use log::{Link, Log, Row, Tone, Way};
 pub use next_step::{NextStep, Offer};
 use phase::explain_close;
+use session_file::Line;
 
 /// Rows in one batch above which a screen reader is not told of each.
 const FLOOD: usize = 5;
@@ -207,6 +211,42 @@ impl Playground {
                 self.note(client, at, "closed", &words, tone);
             }
             Event::Failed(words) => self.note(client, at, "failed", &words, Tone::Trouble),
+        }
+    }
+
+    /// What the rows of an imported session say. Nothing in it is live.
+    #[must_use]
+    pub fn of_session(lines: Vec<Line>) -> Self {
+        let mut playground = Self::default();
+        for line in lines {
+            playground.recall(&line);
+        }
+        playground.flooded = true;
+        playground
+    }
+
+    fn recall(&mut self, line: &Line) {
+        let (client, at, text) = (line.client, line.at, line.text.as_str());
+        self.bring(client);
+        match line.way {
+            Way::Sent => self.sent(client, at, text),
+            Way::Received => self.received(client, at, text),
+            Way::Note => {
+                let one = &mut self.clients[client.place()];
+                let in_order = match line.kind.as_str() {
+                    "open" => {
+                        one.opening();
+                        true
+                    }
+                    "closed" => {
+                        one.closed(CloseCode::Normal.code(), String::new());
+                        text.starts_with("1000:")
+                    }
+                    kind => kind == "opened",
+                };
+                let tone = if in_order { Tone::Plain } else { Tone::Trouble };
+                self.note(client, at, &line.kind, text, tone);
+            }
         }
     }
 

@@ -18,18 +18,25 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     if rest.is_empty() && !shown.chars().any(deceives) {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(shown.len() + 32);
-    for c in shown.chars() {
+    let mut out = escaped(shown);
+    if !rest.is_empty() {
+        let _ = write!(out, " … {} more bytes", rest.len());
+    }
+    Cow::Owned(out)
+}
+
+/// A text with JSON escapes in the place of what could fool its reader.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 32);
+    for c in text.chars() {
         if deceives(c) {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
         }
     }
-    if !rest.is_empty() {
-        let _ = write!(out, " … {} more bytes", rest.len());
-    }
-    Cow::Owned(out)
+    out
 }
 
 /// Control characters, bidirectional controls, line separators and invisible marks. Joiners stay:

@@ -33,7 +33,8 @@ impl Returns {
             ServerMessage::Subscribed(frame) => match frame.recovered {
                 Some(true) => {
                     self.recovered += 1;
-                    self.replayed += frame.replayed.unwrap_or(0);
+                    let replayed = frame.replayed.unwrap_or(0);
+                    self.replayed = self.replayed.saturating_add(replayed);
                 }
                 Some(false) => self.told += 1,
                 None => {}
