@@ -94,9 +94,8 @@ impl Session {
     pub fn deadline(&self) -> Option<u64> {
         match &self.phase {
             Phase::New { deadline_ms } => Some(*deadline_ms),
-            Phase::SettingUp(setup) => Some(setup.deadline_ms),
             Phase::Closed => None,
-            Phase::Ready | Phase::Subscribing(_) | Phase::Refreshing => {
+            Phase::SettingUp(_) | Phase::Ready | Phase::Subscribing(_) | Phase::Refreshing => {
                 self.identity.as_ref()?.expires_at_ms
             }
         }
@@ -144,15 +143,15 @@ impl Session {
         match (&self.phase, message) {
             (_, ClientMessage::Ping) => out.push(Output::Send(ServerMessage::Pong)),
             (Phase::New { deadline_ms }, ClientMessage::Setup(setup)) => {
-                let deadline_ms = *deadline_ms;
+                let left_ms = deadline_ms.saturating_sub(now_ms);
                 out.push(Output::Authenticate(setup.token.clone()));
-                let setup = Setup::new(deadline_ms, self.preset.as_ref(), &setup);
+                let setup = Setup::new(left_ms, self.preset.as_ref(), &setup);
                 self.phase = Phase::SettingUp(Box::new(setup));
             }
             (Phase::New { deadline_ms }, ClientMessage::Resume(resume)) => {
-                let deadline_ms = *deadline_ms;
+                let left_ms = deadline_ms.saturating_sub(now_ms);
                 out.push(Output::Authenticate(resume.token.clone()));
-                let setup = Setup::resume(deadline_ms, resume);
+                let setup = Setup::resume(left_ms, resume);
                 self.phase = Phase::SettingUp(Box::new(setup));
             }
             (Phase::New { .. }, _) => {
@@ -240,7 +239,7 @@ impl Session {
         if self.deadline().is_none_or(|deadline| now_ms < deadline) {
             return;
         }
-        if self.identity.is_some() && !matches!(self.phase, Phase::SettingUp(_)) {
+        if self.identity.is_some() {
             let text = "the token has expired; reconnect with a new one";
             let frame = ErrorFrame::new(ErrorCode::TokenExpired, text);
             out.push(Output::Send(ServerMessage::Error(frame)));

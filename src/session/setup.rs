@@ -13,7 +13,9 @@ use super::{Attached, Identity, Output, Outputs, Phase, Resumed, Session, answer
 /// What is left to do of a `setup` or `resume`.
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) deadline_ms: u64,
+    /// What the client had left of its time when this came. It has it again when it has to try again: the
+    /// time that answers take is not the client's.
+    left_ms: u64,
     /// The topic whose answer is awaited.
     asked: Option<Topic>,
     /// The topics still to ask for.
@@ -43,7 +45,7 @@ struct Given {
 
 impl Setup {
     pub(super) fn new(
-        deadline_ms: u64,
+        left_ms: u64,
         preset: Option<&Topic>,
         setup: &crate::protocol::Setup<'_>,
     ) -> Self {
@@ -55,7 +57,7 @@ impl Setup {
             qos: setup.qos,
         };
         Self {
-            deadline_ms,
+            left_ms,
             asked: None,
             rest: preset.into_iter().chain(topics).map(wanted).collect(),
             resume: None,
@@ -64,12 +66,12 @@ impl Setup {
         }
     }
 
-    pub(super) fn resume(deadline_ms: u64, resume: Resume<'_>) -> Self {
+    pub(super) fn resume(left_ms: u64, resume: Resume<'_>) -> Self {
         let owned =
             |(topic, epoch): (Cow<'_, str>, Cow<'_, str>)| (topic.into_owned(), epoch.into_owned());
         let last_seq = resume.last_seq_per_topic.into_iter();
         Self {
-            deadline_ms,
+            left_ms,
             asked: None,
             rest: VecDeque::new(),
             resume: Some(Given {
@@ -136,7 +138,7 @@ impl Session {
             }
             (Phase::Refreshing, Ok(identity)) => self.refreshed(now_ms, identity, out),
             (Phase::SettingUp(setup), Err(refusal)) if refusal.code.retryable() => {
-                self.start_over(setup.deadline_ms, refusal, out);
+                self.start_over(now_ms + setup.left_ms, refusal, out);
             }
             (Phase::Refreshing, Err(refusal)) if refusal.code.retryable() => {
                 out.push(Output::Send(ServerMessage::Error(refusal.into_frame())));
@@ -168,13 +170,13 @@ impl Session {
                 if refusal.code == ErrorCode::SessionExpired {
                     out.push(Output::CountResume { complete: false });
                 }
-                self.start_over(setup.deadline_ms, refusal, out);
+                self.start_over(now_ms + setup.left_ms, refusal, out);
             }
             (phase, _) => self.phase = phase,
         }
     }
 
-    /// Says why, and waits for another `setup` or `resume` within the same deadline.
+    /// Says why, and waits for another `setup` or `resume`.
     fn start_over(&mut self, deadline_ms: u64, refusal: Refusal, out: &mut Outputs<'_>) {
         self.phase = Phase::New { deadline_ms };
         out.push(Output::Send(ServerMessage::Error(refusal.into_frame())));

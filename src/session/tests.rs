@@ -358,3 +358,44 @@ fn mistakes_are_answered_and_too_many_end_it() {
 fn a_drain_closes_with_1012() {
     assert_eq!(Table::ready().input(Input::Drain), ["close 1012"]);
 }
+
+#[test]
+fn the_time_that_answers_take_is_not_the_clients() {
+    let mut session = Session::new(0, None, LIMITS);
+    let mut out = Outputs::new();
+    let mut handle = |now_ms, input: Input<'static>| {
+        session.handle(now_ms, input, &mut out);
+        let shown = out
+            .drain(..)
+            .map(|output| show(&output))
+            .collect::<Vec<_>>();
+        (shown.join(", "), session.deadline())
+    };
+    let setup = || {
+        Input::Frame(decode_client(
+            r#"{"type":"setup","token":"ann","topics":["a"]}"#,
+        ))
+    };
+    handle(4_000, setup());
+    assert_eq!(handle(30_000, Input::Deadline).0, "");
+    // No key could be had: it has what was left of its time.
+    let refused = handle(30_000, Input::Authenticated(identity("later")));
+    assert_eq!(refused, ("error NOT_AVAILABLE".to_owned(), Some(36_000)));
+    handle(31_000, setup());
+    handle(32_000, Input::Authenticated(identity("ann")));
+    assert_eq!(handle(60_000, Input::Deadline).0, "");
+    let topic = Topic::new("a").unwrap();
+    let told = handle(60_000, Input::Subscribed(attach(&topic, None))).0;
+    assert_eq!(told, "subscribed a, Replay, ready ann");
+    // A token has its own time.
+    let mut session = Session::new(0, None, LIMITS);
+    let mut out = Outputs::new();
+    let setup = Input::Frame(decode_client(
+        r#"{"type":"setup","token":"short","topics":["a"]}"#,
+    ));
+    session.handle(0, setup, &mut out);
+    session.handle(0, Input::Authenticated(identity("short")), &mut out);
+    out.clear();
+    session.handle(5_000, Input::Deadline, &mut out);
+    assert_eq!(out.last().map(show).as_deref(), Some("close 4101"));
+}
