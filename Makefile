@@ -3,6 +3,7 @@
 # make cluster three nats-servers and two gateways on this machine: kill one and look; ARGS for settings
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
+# make looks   pictures the page anew, for tests that hold it against them: look at each before you keep it
 # make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
 # make chaos   everything at once against the release build, kill -9 included: MINUTES=4, SEED to repeat one
 # make soak    the same load without kills, and the slope of memory: MINUTES=10
@@ -75,6 +76,10 @@ test:
 	@cd clients/js && ../../.ci/step client-js-tests npm test
 	@.ci/step --total
 
+looks: build end2end/node_modules/.complete
+	@.ci/tools chromium
+	@cd end2end && node_modules/.bin/playwright test looks --update-snapshots
+
 conformance:
 	@.ci/autobahn
 
@@ -108,4 +113,4 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 
 no-binary:
 
-.PHONY: help run watch cluster build test conformance chaos soak bench clean tools no-binary
+.PHONY: help run watch cluster build test looks conformance chaos soak bench clean tools no-binary

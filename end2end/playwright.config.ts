@@ -34,13 +34,20 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 10_000 },
   reporter: 'line',
+  snapshotPathTemplate: '{testDir}/{testFileName}-snapshots/{arg}{ext}',
   use: {
     baseURL,
     browserName: 'chromium',
     trace: 'retain-on-failure',
     launchOptions: {
       executablePath: chromium(),
-      args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-domain-reliability', '--disable-sync', '--no-first-run'],
+      args: [
+        ...['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-domain-reliability', '--disable-sync', '--no-first-run'],
+        // Where an address is shown in a picture, it is this one.
+        `--host-resolver-rules=MAP localhost:3000 127.0.0.1:${port}`,
+        // Letters have the same edges whatever the machine's settings are.
+        ...['--font-render-hinting=none', '--disable-lcd-text', '--force-color-profile=srgb'],
+      ],
     },
   },
   webServer: {

@@ -1,7 +1,6 @@
 // Each fault on its button, and the two ways back.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
-import AxeBuilder from '@axe-core/playwright'
 import { test as anywhere, type Page } from '@playwright/test'
 import { button, connect, expect, field, open, ready, rows, send, test, unique } from './page'
 
@@ -122,28 +121,6 @@ test('a session that is gone says what to do', async ({ page }) => {
   await button(page, 'Reconnect').click()
   await ends(page, /^A new session; 1 of 1 topics recovered, 0 replayed, /)
 })
-
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(colorScheme, () => {
-    test.use({ colorScheme, contextOptions: { reducedMotion: 'reduce' } })
-
-    test('axe finds nothing before, meanwhile and after', async ({ page }) => {
-      const axe = async () => {
-        const { violations } = await new AxeBuilder({ page }).analyze()
-        expect(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([])
-      }
-      await settled(page)
-      await axe()
-      await button(page, 'Go offline').click()
-      await expect(page.locator('.steps [data-progress="now"]')).toHaveText(/Out of reach/)
-      await axe()
-      await ends(page, /was away/)
-      await button(page, 'Resume').click()
-      await ends(page, /^The same session/)
-      await axe()
-    })
-  })
-}
 
 test('on a phone nothing sticks out', async ({ page }) => {
   await page.setViewportSize({ width: 360, height: 740 })

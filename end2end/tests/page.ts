@@ -29,7 +29,7 @@ export const test = base.extend<{ quietAndAtHome: void }>({
 /** Opens the page and waits until it answers. */
 export async function open(page: Page): Promise<void> {
   await page.goto('/docs')
-  await expect(page.locator('html')).toHaveAttribute('data-hydrated', 'true')
+  await expect(page.locator('html')).toHaveAttribute('data-hydrated', 'true', { timeout: 30_000 })
 }
 
 export const button = (page: Page, name: string): Locator => page.getByRole('button', { name, exact: true })

@@ -1,5 +1,4 @@
 // Each scenario, from one press of a button to what was really seen.
-import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { button, expect, log, open, rows, test } from './page'
 
@@ -108,32 +107,6 @@ test('by keyboard alone', async ({ page }) => {
   await ends(page, /^B and C each got 5 of 5/)
   await expect(button(page, 'Fan-out')).toBeFocused()
 })
-
-for (const colorScheme of ['light', 'dark'] as const) {
-  test.describe(colorScheme, () => {
-    test.use({ colorScheme, contextOptions: { reducedMotion: 'reduce' } })
-
-    test('axe finds nothing before, with a good end, and with a bad one', async ({ page }) => {
-      const axe = async () => {
-        const { violations } = await new AxeBuilder({ page }).analyze()
-        expect(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([])
-      }
-      await open(page)
-      await button(page, 'Scenarios').click()
-      await axe()
-      await button(page, 'ACL denied').click()
-      await ends(page, /^ACL_DENIED/)
-      await axe()
-      await page.route('**/demo/faults', () => {})
-      await button(page, 'Slow consumer').click()
-      await expect(page.locator('.steps [data-progress="now"]')).toHaveText(/Nothing more is written/)
-      await axe()
-      await button(page, 'Stop').click()
-      await expect(verdict(page)).toHaveText('Stopped.')
-      await axe()
-    })
-  })
-}
 
 test('on a phone nothing sticks out', async ({ page }) => {
   await page.setViewportSize({ width: 360, height: 740 })

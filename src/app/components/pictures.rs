@@ -183,23 +183,23 @@ fn Histogram(here: Memo<Latencies>, there: Memo<Latencies>) -> impl IntoView {
                 </svg>
             </svg>
             <figcaption class="hint">
-                "The higher the bar, the more of all messages took up to this long. The page counts its own "
-                "messages that came back to it, the gateway all deliveries since its start."
+                "The higher the bar, the more of all took up to this long. This page: its own messages, from "
+                "publish to deliver. The gateway: all deliveries since its start, from accept to write."
             </figcaption>
         </figure>
         <table class="topics latencies">
             <thead>
                 <tr>
-                    <th scope="col">"Measured"</th>
-                    <th scope="col">"Messages"</th>
+                    <th scope="col">"Measured by"</th>
+                    <th scope="col">"Count"</th>
                     <th scope="col">"p50"</th>
                     <th scope="col">"p95"</th>
                     <th scope="col">"p99"</th>
                 </tr>
             </thead>
             <tbody>
-                {row("here", "here, from publish to deliver", here)}
-                {row("there", "in the gateway, from accept to write", there)}
+                {row("here", "this page", here)}
+                {row("there", "the gateway", there)}
             </tbody>
         </table>
     }
