@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{IntoParams, ToSchema};
@@ -19,8 +17,9 @@ use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic, ch
 
 use super::AppState;
 use super::bearer::Bearer;
+use super::body::Body;
 use super::demo::topic_of;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, bad};
 use super::names::{MessageName, TopicName};
 
 /// Messages of one request.
@@ -126,31 +125,14 @@ enum Response_ {
 pub(super) async fn publish(
     State(state): State<AppState>,
     Bearer(principal): Bearer,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(
-            ErrorCode::LimitExceeded,
-            format!(
-                "a request has at most {} bytes",
-                max_body_bytes(state.max_message_bytes)
-            ),
-        ),
-        _ => Refusal::new(ErrorCode::BadRequest, "the body could not be read"),
-    })?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_| Refusal::new(ErrorCode::BadRequest, "the body is not UTF-8"))?;
-    let malformed = |error: serde_json::Error| {
-        let text =
-            format!("expected {{topic, payload, messageId?, sig?}} or an array of them: {error}");
-        Refusal::new(ErrorCode::BadRequest, text)
-    };
-    if !text.trim_ascii_start().starts_with('[') {
-        let item = serde_json::from_str(text).map_err(malformed)?;
-        let begun = begin(&state, &principal, item)?;
+    let expected = "{topic, payload, messageId?, sig?} or an array of them";
+    if !body.0.trim_ascii_start().starts_with(b"[") {
+        let begun = begin(&state, &principal, body.json(expected)?)?;
         return Ok(Json(begun.end(&state).await?).into_response());
     }
-    let items: Vec<Item<'_>> = serde_json::from_str(text).map_err(malformed)?;
+    let items: Vec<Item<'_>> = body.json(expected)?;
     if items.len() > MAX_BATCH {
         let text = format!("a request has at most {MAX_BATCH} messages");
         return Err(Refusal::new(ErrorCode::LimitExceeded, text).into());
@@ -203,10 +185,7 @@ fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begu
     Topic::check(&item.topic)?;
     let message_id = match item.message_id {
         Some(id) => {
-            let bad = |error: crate::protocol::NameError| {
-                Refusal::new(ErrorCode::BadRequest, error.to_string())
-            };
-            MessageId::check(&id).map_err(bad)?;
+            MessageId::check(&id).map_err(|error| bad(error.to_string()))?;
             id
         }
         None => uuid::Uuid::new_v4().to_string(),
@@ -281,7 +260,6 @@ pub(super) async fn history(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let topic = topic_of(topic)?;
-    let bad = |text: &str| Refusal::new(ErrorCode::BadRequest, text.to_owned());
     let Query(page) = page.map_err(|_| bad("after and limit must be whole numbers from 0"))?;
     if page.after > MAX_SEQ_NO {
         return Err(bad("after must be below 2^53, as every seqNo is").into());

@@ -35,6 +35,11 @@ impl From<Refusal> for ErrorBody {
     }
 }
 
+/// The request says something that it must not.
+pub(super) fn bad(text: impl Into<String>) -> Refusal {
+    Refusal::new(ErrorCode::BadRequest, text.into())
+}
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(super) struct ApiError {

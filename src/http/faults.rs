@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::protocol::{ErrorCode, Refusal};
+use crate::protocol::ErrorCode;
 use crate::transport::{self, Fault};
 
 use super::AppState;
+use super::body::Body;
 use super::demo::admit;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, bad};
 
 /// How long a socket may be stalled, in seconds.
 const MAX_SECONDS: f64 = 60.0;
@@ -73,14 +72,10 @@ pub(super) struct Inflicted {
 pub(super) async fn inflict(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Json<Inflicted>, ApiError> {
     admit(&state, &headers)?;
-    let bad = |text: String| Refusal::new(ErrorCode::BadRequest, text);
-    let body = body.map_err(|_| bad("the body could not be read".to_owned()))?;
-    // Read without regard to Content-Type, as publishing is.
-    let request: Request = serde_json::from_slice(&body)
-        .map_err(|error| bad(format!("expected {{sessionId, fault, seconds?}}: {error}")))?;
+    let request: Request = body.json("{sessionId, fault, seconds?}")?;
     if !(1.0..=MAX_SECONDS).contains(&request.seconds) {
         return Err(bad(format!("seconds must be 1 to {MAX_SECONDS}")).into());
     }

@@ -6,8 +6,8 @@ mod api;
 pub mod assets;
 mod asyncapi;
 mod bearer;
+mod body;
 mod demo;
-mod disconnect;
 mod error;
 mod faults;
 mod health;
@@ -125,7 +125,7 @@ pub fn routers(state: &AppState, admin_door: bool) -> Routers {
         .routes(routes!(operate::topics))
         .routes(routes!(operate::connections))
         .routes(routes!(operate::unsubscribe))
-        .routes(routes!(disconnect::disconnect))
+        .routes(routes!(operate::disconnect))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz));
     let pages = Router::new()

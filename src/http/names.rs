@@ -7,8 +7,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::protocol::{MessageId, Topic};
 
-use super::operate::MAX_NAME_BYTES;
-
+/// The longest user and token id, in bytes: no longer one is ever accepted.
+pub(super) const MAX_NAME_BYTES: usize = 255;
 /// No control characters: U+0000 to U+001F, U+007F to U+009F.
 const NO_CONTROLS: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 

@@ -1,29 +1,44 @@
-//! What operators look at and do: topics, a user's connections, topics taken away.
+//! What operators look at and do: topics, a user's connections, topics taken away, users and tokens
+//! disconnected.
+
+use std::borrow::Cow;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 
-use crate::cluster::{Connections, TopicList, Unsubscribed};
-use crate::protocol::{ErrorCode, Refusal, Topic};
+use crate::cluster::{Connections, Disconnected, TopicList, Unsubscribed};
+use crate::protocol::{Refusal, Topic};
 
 use super::AppState;
 use super::bearer::Operator;
-use super::error::{ApiError, ErrorBody};
-use super::names::{TopicName, UserName};
+use super::body::Body;
+use super::error::{ApiError, ErrorBody, bad};
+use super::names::{MAX_NAME_BYTES, TopicName, UserName, one_of};
 
-/// The longest user and token id, in bytes: no longer one is ever accepted.
-pub(super) const MAX_NAME_BYTES: usize = 255;
 /// Topics of one answer, when the request does not say.
 const DEFAULT_PAGE: usize = 100;
 /// The most topics of one answer.
 const MAX_PAGE: usize = 1000;
 
-fn bad(text: impl Into<String>) -> Refusal {
-    Refusal::new(ErrorCode::BadRequest, text.into())
+/// What an operator's request is refused with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes the answers")]
+enum Refused {
+    #[response(status = 400, description = "Not well formed.")]
+    Malformed(ErrorBody),
+    #[response(status = 401, description = "No token, or a bad one.")]
+    Stranger(ErrorBody),
+    #[response(status = 403, description = "The token is not an operator's.")]
+    NoOperator(ErrorBody),
+    #[response(
+        status = 503,
+        description = "The issuer's keys cannot be fetched, or the other gateways cannot be asked."
+    )]
+    Unknown(ErrorBody),
 }
 
 /// Which topics.
@@ -49,10 +64,7 @@ pub(super) struct Page {
 #[utoipa::path(get, path = "/api/topics", tag = "operate", security(("bearer" = [])), params(Page),
     responses(
         (status = 200, description = "The topics.", body = TopicList),
-        (status = 400, description = "Not well formed.", body = ErrorBody),
-        (status = 401, description = "No token, or a bad one.", body = ErrorBody),
-        (status = 403, description = "The token is not an operator's.", body = ErrorBody),
-        (status = 503, description = "The issuer's keys cannot be fetched, or the other gateways cannot be asked.", body = ErrorBody)))]
+        Refused))]
 pub(super) async fn topics(
     State(state): State<AppState>,
     _: Operator,
@@ -76,10 +88,7 @@ pub(super) async fn topics(
     params(("user" = UserName, Path, description = "The user, percent-encoded.", example = "ann")),
     responses(
         (status = 200, description = "The connections; none when nobody has that name.", body = Connections),
-        (status = 400, description = "Not well formed.", body = ErrorBody),
-        (status = 401, description = "No token, or a bad one.", body = ErrorBody),
-        (status = 403, description = "The token is not an operator's.", body = ErrorBody),
-        (status = 503, description = "The issuer's keys cannot be fetched, or the other gateways cannot be asked.", body = ErrorBody)))]
+        Refused))]
 pub(super) async fn connections(
     State(state): State<AppState>,
     _: Operator,
@@ -93,7 +102,7 @@ pub(super) async fn connections(
 }
 
 /// A user's name, as every token may have it.
-pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+fn check_name(name: &str) -> Result<(), Refusal> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(bad("a user is 1 to 255 bytes"));
     }
@@ -104,7 +113,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = UnsubscribeRequest)]
-pub(super) struct Request {
+pub(super) struct Unsubscribe {
     /// From all connections of this user.
     #[schema(value_type = UserName, example = "ann")]
     user: String,
@@ -120,26 +129,99 @@ pub(super) struct Request {
 /// says. The token of this request must have the claim `admin: true`; with demo auth any token may,
 /// while the demo endpoints are on.
 #[utoipa::path(post, path = "/api/unsubscribe", tag = "operate", security(("bearer" = [])),
-    request_body(content = Request),
+    request_body(content = Unsubscribe),
     responses(
         (status = 200, description = "Done.", body = Unsubscribed),
-        (status = 400, description = "Not well formed, or a bad topic.", body = ErrorBody),
-        (status = 401, description = "No token, or a bad one.", body = ErrorBody),
-        (status = 403, description = "The token is not an operator's.", body = ErrorBody),
-        (status = 503, description = "The issuer's keys cannot be fetched, or the other gateways cannot be asked.", body = ErrorBody)))]
+        Refused,
+        (status = 400, description = "Not well formed, or a bad topic.", body = ErrorBody)))]
 pub(super) async fn unsubscribe(
     State(state): State<AppState>,
     Operator(by): Operator,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Json<Unsubscribed>, ApiError> {
-    let body = body.map_err(|_| bad("the body could not be read"))?;
-    // Read without regard to Content-Type, as publishing is.
-    let request: Request = serde_json::from_slice(&body)
-        .map_err(|error| bad(format!("expected {{user, topic}}: {error}")))?;
+    let request: Unsubscribe = body.json("{user, topic}")?;
     check_name(&request.user)?;
     let topic = Topic::new(&request.topic).map_err(Refusal::from)?;
     let done = state.cluster()?.unsubscribe(&request.user, topic.as_str());
     let done = done.await?;
     tracing::info!(by = %by.user, user = request.user, topic = request.topic, unsubscribed = done.unsubscribed, "unsubscribed");
     Ok(Json(done))
+}
+
+/// Whom to disconnect.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = DisconnectRequest)]
+pub(super) struct Disconnect {
+    /// Every socket of this user.
+    #[schema(value_type = Option<UserName>, example = "ann")]
+    user: Option<String>,
+    /// Every socket that was opened with the token of this id (claim jti).
+    #[schema(value_type = Option<UserName>)]
+    jti: Option<String>,
+    /// Whether the user's tokens issued until now, and the token of this id, are refused from now
+    /// on: true when not given. Does nothing with demo auth, where a token is only a name.
+    #[serde(default = "yes")]
+    revoke: bool,
+}
+
+/// It as the document describes it.
+struct Described;
+
+impl PartialSchema for Described {
+    fn schema() -> RefOr<Schema> {
+        one_of(&Disconnect::name(), &["user", "jti"])
+    }
+}
+
+impl ToSchema for Described {
+    fn name() -> Cow<'static, str> {
+        "Disconnect".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Disconnect::name().into(), Disconnect::schema()));
+        Disconnect::schemas(schemas);
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Disconnects a user or a token
+///
+/// Give user, jti, or both: every socket to any gateway that either of them names is closed with 4003.
+/// What is revoked is refused by gateways that start later, too. Doing it again does no harm. The token
+/// must have the claim `admin: true`; with demo auth any token may, while the demo endpoints are on.
+#[utoipa::path(post, path = "/api/disconnect", tag = "operate", security(("bearer" = [])),
+    request_body(content = Described),
+    responses(
+        (status = 200, description = "Done.", body = Disconnected),
+        Refused,
+        (status = 403, description = "The token may not disconnect anybody.", body = ErrorBody),
+        (status = 503, description = "The issuer's keys cannot be fetched, or it is not known to be done on the other gateways.", body = ErrorBody)))]
+pub(super) async fn disconnect(
+    State(state): State<AppState>,
+    Operator(principal): Operator,
+    body: Body,
+) -> Result<Json<Disconnected>, ApiError> {
+    let request: Disconnect = body.json("{user?, jti?, revoke?}")?;
+    let names = [request.user.as_deref(), request.jti.as_deref()];
+    if names
+        .iter()
+        .flatten()
+        .any(|name| name.len() > MAX_NAME_BYTES || name.is_empty())
+    {
+        return Err(bad("user and jti are 1 to 255 bytes").into());
+    }
+    let [user, jti] = names;
+    if user.or(jti).is_none() {
+        return Err(bad("give user, jti or both").into());
+    }
+    let cluster = state.cluster()?;
+    let done = cluster.disconnect(user, jti, request.revoke).await;
+    let disconnected = done.as_ref().ok().map(|done| done.disconnected);
+    tracing::info!(by = %principal.user, user, jti, revoked = request.revoke, disconnected, "disconnected");
+    Ok(Json(done?))
 }
