@@ -61,8 +61,10 @@ struct Held {
     revision: u64,
     /// What is to be written next.
     next: Option<Entry>,
-    /// A write is on its way, or waits for its turn.
+    /// A write is on its way, or waits for its turn: there is one at a time.
     writing: bool,
+    /// What was written last says that its socket is gone.
+    ended: bool,
     /// Which of our claims of the session this is; 0 for one that began here.
     claim: u64,
 }
@@ -209,12 +211,14 @@ impl Shared {
             let Written::Now(revision) = self.write(id, &ours, revision).await? else {
                 continue;
             };
-            let held = Held {
-                revision,
-                claim: self.claims.fetch_add(1, Ordering::Relaxed) + 1,
-                ..Held::default()
+            let unwritten = {
+                let mut held = self.held.lock();
+                let session = held.entry(id).or_default();
+                session.revision = revision;
+                session.claim = self.claims.fetch_add(1, Ordering::Relaxed) + 1;
+                session.ended = false;
+                session.next.take()
             };
-            let unwritten = self.held.lock().insert(id, held).and_then(|held| held.next);
             // It knows the positions better than what it wrote last.
             let fresher = match holder {
                 Some(holder) => self.ask_holder(&holder, id, user).await,
@@ -282,6 +286,10 @@ impl Shared {
                 };
                 let Some(entry) = session.next.take() else {
                     session.writing = false;
+                    if session.ended {
+                        // Whoever resumes it asks the bucket.
+                        held.remove(&id);
+                    }
                     return;
                 };
                 (entry, session.revision, session.claim)
@@ -318,15 +326,11 @@ impl Shared {
     }
 
     fn written(&self, id: SessionId, claim: u64, entry: &Entry, revision: u64) {
-        let mut held = self.held.lock();
-        if let Some(session) = held.get_mut(&id)
+        if let Some(session) = self.held.lock().get_mut(&id)
             && session.claim == claim
         {
             session.revision = revision;
-            if entry.expires.is_some() && session.next.is_none() {
-                // Its socket is gone: whoever resumes it asks the bucket.
-                held.remove(&id);
-            }
+            session.ended = entry.expires.is_some();
         }
     }
 
