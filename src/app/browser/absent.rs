@@ -1,6 +1,7 @@
 //! The browser as the server sees it: not there. The page's first rendering needs none of it.
 
 use futures_util::future::AbortHandle;
+use leptos::web_sys::HtmlElement;
 
 use super::super::playground::Happened;
 use super::super::playground::client::ClientId;
@@ -35,6 +36,35 @@ pub(crate) fn focus(_id: &str) {}
 
 /// Nothing can be focused.
 pub(crate) fn focus_neighbour(_ev: &leptos::ev::KeyboardEvent) {}
+
+/// Nothing can be focused.
+pub(crate) fn focus_row(_id: u64) -> bool {
+    false
+}
+
+/// Nothing is in view.
+pub(crate) fn show_row(_id: u64) {}
+
+/// Nothing has the focus.
+pub(crate) fn catch_focus(_ev: &leptos::ev::FocusEvent, _list: HtmlElement) {}
+
+/// Nothing is laid out.
+pub(crate) fn lay_rows(_list: &HtmlElement, _above: usize, _all: usize) {}
+
+/// Nothing is laid out.
+pub(crate) fn row_height(_list: &HtmlElement) -> Option<f64> {
+    None
+}
+
+/// Nothing is looked for.
+pub(crate) fn look_for(_pattern: &str, _flags: &str) -> Result<(), String> {
+    Ok(())
+}
+
+/// Everything fits.
+pub(crate) fn fits(_text: &str) -> bool {
+    true
+}
 
 /// Nothing can be copied.
 pub(crate) fn copy(_text: &str, _done: impl Fn(bool) + 'static) {}

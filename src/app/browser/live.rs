@@ -8,8 +8,8 @@ use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    EventSource, HtmlDialogElement, HtmlElement, KeyboardEvent, MessageEvent, RequestInit,
-    Response, ScrollIntoViewOptions, ScrollLogicalPosition,
+    Element, EventSource, HtmlDialogElement, HtmlElement, MessageEvent, RequestInit, Response,
+    ScrollIntoViewOptions, ScrollLogicalPosition,
 };
 
 /// The WebSocket and the HTTP origin of the gateway that served the page.
@@ -64,10 +64,15 @@ pub(crate) fn focus(id: &str) {
 /// Brings the element with this id into view.
 pub(crate) fn show(id: &str) {
     if let Some(element) = document().get_element_by_id(id) {
-        let options = ScrollIntoViewOptions::new();
-        options.set_block(ScrollLogicalPosition::Nearest);
-        element.scroll_into_view_with_scroll_into_view_options(&options);
+        show_element(&element);
     }
+}
+
+/// Brings an element into view, as little as that takes.
+pub(super) fn show_element(element: &Element) {
+    let options = ScrollIntoViewOptions::new();
+    options.set_block(ScrollLogicalPosition::Nearest);
+    element.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
 /// Goes to the element with this id as a link to it does.
@@ -148,28 +153,6 @@ impl Drop for Following {
 /// The part of the page's address after `#`.
 pub(crate) fn fragment() -> Option<String> {
     window().location().hash().ok()
-}
-
-/// Up and Down in a list move the focus to the same button of the row above or below.
-pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
-    let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
-    let Some((button, row)) = target.and_then(|t| Some((t.clone(), t.closest("li").ok()??))) else {
-        return;
-    };
-    let neighbour = match ev.key().as_str() {
-        "ArrowUp" => row.previous_element_sibling(),
-        "ArrowDown" => row.next_element_sibling(),
-        _ => return,
-    };
-    ev.prevent_default();
-    let same = format!(
-        "[data-act='{}'], [data-act='copy']",
-        button.get_attribute("data-act").unwrap_or_default()
-    );
-    let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());
-    if let Some(found) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
-        let _ = found.focus();
-    }
 }
 
 /// Copies a text to the clipboard and says whether that worked.

@@ -6,6 +6,8 @@ mod files;
 #[cfg(feature = "hydrate")]
 mod live;
 #[cfg(feature = "hydrate")]
+mod rows;
+#[cfg(feature = "hydrate")]
 mod socket;
 #[cfg(feature = "hydrate")]
 mod storage;
@@ -13,7 +15,7 @@ mod storage;
 mod verify;
 
 #[cfg(feature = "hydrate")]
-pub(crate) use {files::*, live::*, socket::*, storage::*, verify::*};
+pub(crate) use {files::*, live::*, rows::*, socket::*, storage::*, verify::*};
 
 #[cfg(not(feature = "hydrate"))]
 mod absent;

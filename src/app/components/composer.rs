@@ -5,7 +5,6 @@ use leptos::prelude::*;
 
 use super::super::page::Page;
 use super::super::playground::draft::{Draft, in_view, kinds};
-use super::super::playground::log::Filter;
 use super::field::Field;
 use crate::protocol::reference::FieldDoc;
 
@@ -135,14 +134,12 @@ fn SendRow(page: Page) -> impl IntoView {
     });
     // Where the log is out of sight, its last row in a line.
     let latest = move || {
-        let filter = Filter::default();
-        let newest = page
-            .playground
-            .with(|p| p.log().newest(&filter, 1, u64::MAX).pop());
-        newest.map_or_else(
-            || "Go to the log".to_owned(),
-            |row| format!("{} {} #{} in the log", row.way.arrow(), row.kind, row.id),
-        )
+        page.playground.with(|p| {
+            p.log().get(p.log().last_id()).map_or_else(
+                || "Go to the log".to_owned(),
+                |row| format!("{} {} #{} in the log", row.way.arrow(), row.kind, row.id),
+            )
+        })
     };
     view! {
         <div class="send-row">

@@ -1,4 +1,5 @@
-//! The live log: a window onto the newest rows, with filters.
+//! The live log: a window onto the rows that pass the filter. However many they are, only those around
+//! what is in view stand in the document.
 
 use std::sync::Arc;
 
@@ -7,42 +8,83 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::page::Page;
-use super::super::playground::client::ClientId;
-use super::super::playground::log::{Filter, Row};
+use super::super::playground::listing::Filter;
+use super::super::playground::log::Row;
+use super::frame_detail::FrameDetail;
 use super::log_row::LogRow;
+use super::log_tools::{Count, Tools};
 use super::session::Banner;
-
-/// Rows in view at first, and added by each press of "Show older". More would slow the browser
-/// down at thousands of messages a second.
-const WINDOW: usize = 200;
+use super::topics::Topics;
 
 /// How near to its end the log counts as being at its end, in pixels.
 const NEAR: i32 = 24;
+/// Rows above one that is brought into view.
+const ROOM_ABOVE: usize = 2;
+/// Topics whose last value is shown.
+const TOPICS: usize = 200;
 
 /// The log.
 #[component]
 pub fn FrameLog(page: Page) -> impl IntoView {
-    let window = RwSignal::new(WINDOW);
-    let follow = RwSignal::new(true);
-    let rows: Memo<Vec<Arc<Row>>> = Memo::new(move |_| {
-        let until = page.paused_at.get().unwrap_or(u64::MAX);
-        let filter = page.filter.get();
-        page.shown()
-            .with(|p| p.log().newest(&filter, window.get(), until))
-    });
-    let newest = Memo::new(move |_| rows.with(|rows| rows.last().map_or(0, |row| row.id)));
-    let older = Memo::new(move |_| rows.with(Vec::len) == window.get());
-    let empty = Memo::new(move |_| rows.with(Vec::is_empty));
-    let live = move || {
-        let quiet = page.shown().with(|p| p.flooded()) || page.paused_at.get().is_some();
-        if quiet { "off" } else { "polite" }
-    };
+    let latest = page.reading.latest;
+    view! {
+        <section id="log" class="panel log-panel" aria-labelledby="log-title">
+            <div class="panel-head">
+                <h2 id="log-title">"Log"</h2>
+                <p class="problem" role="status">
+                    {move || page.reading.remark.get()}
+                </p>
+                <Count page />
+                <Banner page />
+            </div>
+            <Tools page />
+            <Pinned page />
+            {move || latest.get().then(|| view! { <Latest page /> })}
+            <Frames page />
+            <FrameDetail page />
+        </section>
+    }
+    .into_any()
+}
 
+/// The rows that pass the filter, as far as they are in view.
+#[component]
+fn Frames(page: Page) -> impl IntoView {
+    let reading = page.reading;
+    let (follow, first, listing) = (reading.follow, reading.first, reading.listing);
     let scroller = NodeRef::<html::Div>::new();
-    // Where the reader was: only who moves up stops following, not who is overtaken by new rows.
-    let last_top = StoredValue::new(0);
+    let list = NodeRef::<html::Ol>::new();
+    let height = move || browser::row_height(&*list.get_untracked()?);
+
+    // What is read stays where it is when rows above it fall out.
     Effect::new(move |_| {
-        newest.track();
+        let gone = page.list_new_rows();
+        if gone > 0
+            && !follow.get_untracked()
+            && let (Some(log), Some(height)) = (scroller.get_untracked(), height())
+        {
+            first.update(|first| *first = first.saturating_sub(gone));
+            log.set_scroll_top(log.scroll_top() - (gone as f64 * height) as i32);
+        }
+    });
+    let window = Memo::new(move |_| {
+        let first = (!follow.get()).then(|| first.get());
+        listing.with(|listing| listing.window(first))
+    });
+    let all = Memo::new(move |_| listing.with(|listing| listing.len()));
+    let rows: Memo<Vec<Arc<Row>>> = Memo::new(move |_| {
+        page.with_log(|log| {
+            listing.with(|listing| {
+                let ids = listing.slice(window.get());
+                ids.filter_map(|id| log.get(id).cloned()).collect()
+            })
+        })
+    });
+    Effect::new(move |_| {
+        let (window, all) = (window.get(), all.get());
+        if let Some(list) = list.get() {
+            browser::lay_rows(&list, window.start, all);
+        }
         if follow.get()
             && let Some(log) = scroller.get()
         {
@@ -50,158 +92,142 @@ pub fn FrameLog(page: Page) -> impl IntoView {
             request_animation_frame(move || log.set_scroll_top(log.scroll_height()));
         }
     });
+    // Where the reader was: only who moves up stops following, not who is overtaken by new rows.
+    let last_top = StoredValue::new(0);
     let scrolled = move |_| {
-        if let Some(log) = scroller.get_untracked() {
-            let top = log.scroll_top();
-            let at_end = log.scroll_height() - top - log.client_height() < NEAR;
-            let moved_up = top < last_top.get_value();
-            last_top.set_value(top);
-            let follows = at_end || (follow.get_untracked() && !moved_up);
-            if follow.get_untracked() != follows {
-                follow.set(follows);
-            }
+        let (Some(log), Some(height)) = (scroller.get_untracked(), height()) else {
+            return;
+        };
+        let top = log.scroll_top();
+        let at_end = log.scroll_height() - top - log.client_height() < NEAR;
+        let moved_up = top < last_top.get_value();
+        last_top.set_value(top);
+        let follows = at_end || (follow.get_untracked() && !moved_up);
+        first.maybe_update(|first| {
+            let now = (f64::from(top) / height) as usize;
+            std::mem::replace(first, now) != now
+        });
+        if follow.get_untracked() != follows {
+            follow.set(follows);
         }
     };
-
-    view! {
-        <section id="log" class="panel log-panel" aria-labelledby="log-title">
-            <div class="panel-head">
-                <h2 id="log-title">"Log"</h2>
-                <Count page shown=Memo::new(move |_| rows.with(Vec::len)) />
-                <Banner page />
-            </div>
-            <Tools page follow window />
-            <div
-                class="log"
-                class:following=move || follow.get()
-                role="log"
-                aria-label="Live log"
-                aria-live=live
-                tabindex="0"
-                node_ref=scroller
-                on:scroll=scrolled
-                on:keydown=move |ev| browser::focus_neighbour(&ev)
-            >
-                <Show when=move || older.get()>
-                    <button
-                        type="button"
-                        class="small older"
-                        on:click=move |_| window.update(|n| *n += WINDOW)
-                    >
-                        "Show older"
-                    </button>
-                </Show>
-                <p class="log-empty" class:absent=move || !empty.get()>
-                    {move || {
-                        if page.filter.with(Filter::is_open) {
-                            "Every frame will stand here, in both directions, as it is on the wire."
-                        } else {
-                            "No frame passes the filter."
-                        }
-                    }}
-                </p>
-                <ol class="rows">
-                    <For each=move || rows.get() key=|row| (row.id, row.link.is_some()) let:row>
-                        <LogRow page row newest />
-                    </For>
-                </ol>
-            </div>
-        </section>
-    }
-}
-
-/// How much is shown, kept and gone.
-#[component]
-fn Count(page: Page, shown: Memo<usize>) -> impl IntoView {
-    let words = move || {
-        page.shown().with(|p| {
-            let log = p.log();
-            let mut words = format!("{} of {} rows", shown.get(), log.len());
-            if log.dropped() > 0 {
-                words.push_str(&format!(", {} older dropped", log.dropped()));
+    Effect::new(move |_| {
+        let Some(id) = reading.sought.get() else {
+            return;
+        };
+        reading.sought.set(None);
+        // A row that the filter hides is seen below the log.
+        let Some(place) = listing.with_untracked(|listing| listing.place(id)) else {
+            return browser::focus("frame-detail");
+        };
+        let place = place.saturating_sub(ROOM_ABOVE);
+        follow.set(false);
+        first.set(place);
+        request_animation_frame(move || {
+            if let (Some(log), Some(height)) = (scroller.get_untracked(), height()) {
+                log.set_scroll_top((place as f64 * height) as i32);
             }
-            if let Some(at) = page.paused_at.get() {
-                words.push_str(&format!(
-                    ", paused: {} new",
-                    log.last_id().saturating_sub(at)
-                ));
-            }
-            words
+            browser::focus_row(id);
+        });
+    });
+    // The log is lower while a row is open; the row itself stays in view.
+    Effect::new(move |_| {
+        if let Some(id) = reading.opened.get() {
+            request_animation_frame(move || browser::show_row(id));
+        }
+    });
+    // One stop for the Tab key in the whole log; Up and Down go on from there.
+    let stop = Memo::new(move |_| {
+        listing.with(|listing| {
+            let place = if follow.get() {
+                listing.len().saturating_sub(1)
+            } else {
+                first.get() + 1
+            };
+            listing.at(place).unwrap_or_default()
         })
+    });
+    let live = move || {
+        let quiet = page.shown().with(|p| p.flooded())
+            || reading.held.with(Option::is_some)
+            || !follow.get();
+        if quiet { "off" } else { "polite" }
     };
-    view! { <p class="count">{words}</p> }
-}
-
-#[component]
-fn Tools(page: Page, follow: RwSignal<bool>, window: RwSignal<usize>) -> impl IntoView {
-    let ids = Memo::new(move |_| page.shown().with(|p| p.ids().collect::<Vec<_>>()));
-    let kinds = Memo::new(move |_| page.shown().with(|p| p.log().kinds().clone()));
-    let topics = Memo::new(move |_| page.shown().with(|p| p.log().topics().clone()));
-    let paused = move || page.paused_at.with(Option::is_some);
-    let clear = move |_| {
-        page.shown().update(|p| p.clear_log());
-        page.filter.set(Filter::default());
-        page.paused_at.set(None);
-        window.set(WINDOW);
-        follow.set(true);
+    let label = move || {
+        let window = window.get();
+        format!(
+            "Frames {} to {} of {}",
+            window.start + 1,
+            window.end,
+            all.get()
+        )
     };
     view! {
-        <div class="log-tools" role="group" aria-label="Log tools">
-            <select
-                aria-label="Filter by client"
-                class:absent=move || ids.with(Vec::len) < 2
-                prop:value=move || page.filter.with(|f| f.client.map_or("", ClientId::letter))
-                on:change=move |ev| {
-                    let client = ClientId::from_letter(&event_target_value(&ev));
-                    page.filter.update(|f| f.client = client);
+        <div
+            class="log"
+            class:absent=move || reading.latest.get()
+            role="log"
+            aria-label="Live log"
+            aria-live=live
+            tabindex="0"
+            node_ref=scroller
+            on:scroll=scrolled
+            on:keydown=move |ev| browser::focus_neighbour(&ev)
+            on:focusout=move |ev| {
+                if let Some(log) = scroller.get_untracked() {
+                    browser::catch_focus(&ev, (*log).clone());
                 }
-            >
-                <option value="">"All clients"</option>
-                <For each=move || ids.get() key=|id| *id let:id>
-                    <option value=id.letter()>{format!("Client {}", id.letter())}</option>
+            }
+        >
+            <p class="log-empty" class:absent=move || { all.get() > 0 }>
+                {move || {
+                    if reading.filter.with(Filter::is_open) {
+                        "Every frame will stand here, in both directions, as it is on the wire."
+                    } else {
+                        "No frame passes the filter."
+                    }
+                }}
+            </p>
+            <ol class="rows window" node_ref=list aria-label=label>
+                <For each=move || rows.get() key=|row| (row.id, row.link.is_some()) let:row>
+                    <LogRow page row stop />
                 </For>
-            </select>
-            <select
-                aria-label="Filter by type"
-                prop:value=move || page.filter.with(|f| f.kind.clone())
-                on:change=move |ev| page.filter.update(|f| f.kind = event_target_value(&ev))
-            >
-                <option value="">"All types"</option>
-                <For each=move || kinds.get() key=Clone::clone let:kind>
-                    <option value=kind.clone()>{kind.clone()}</option>
-                </For>
-            </select>
-            <select
-                aria-label="Filter by topic"
-                prop:value=move || page.filter.with(|f| f.topic.clone())
-                on:change=move |ev| page.filter.update(|f| f.topic = event_target_value(&ev))
-            >
-                <option value="">"All topics"</option>
-                <For each=move || topics.get() key=Clone::clone let:topic>
-                    <option value=topic.clone()>{topic.clone()}</option>
-                </For>
-            </select>
-            <span class="log-buttons">
-                <label class="check">
-                    <input
-                        type="checkbox"
-                        prop:checked=move || follow.get()
-                        on:change=move |ev| follow.set(event_target_checked(&ev))
-                    />
-                    "Follow"
-                </label>
-                <button
-                    type="button"
-                    class="small"
-                    aria-pressed=move || paused().to_string()
-                    on:click=move |_| page.toggle_pause()
-                >
-                    "Pause"
-                </button>
-                <button type="button" class="small" disabled=move || page.is_imported() on:click=clear>
-                    "Clear"
-                </button>
-            </span>
+            </ol>
         </div>
     }
+    .into_any()
+}
+
+/// The rows that stay in view.
+#[component]
+fn Pinned(page: Page) -> impl IntoView {
+    let rows: Memo<Vec<Arc<Row>>> =
+        Memo::new(move |_| page.shown().with(|p| p.log().pinned().cloned().collect()));
+    let stop = Memo::new(move |_| rows.with(|rows| rows.first().map_or(0, |row| row.id)));
+    view! {
+        <ol
+            class="rows pinned"
+            class:absent=move || rows.with(Vec::is_empty)
+            aria-label="Pinned frames"
+            on:keydown=move |ev| browser::focus_neighbour(&ev)
+        >
+            <For each=move || rows.get() key=|row| (row.id, row.link.is_some()) let:row>
+                <LogRow page row stop />
+            </For>
+        </ol>
+    }
+    .into_any()
+}
+
+/// The last value of each topic.
+#[component]
+fn Latest(page: Page) -> impl IntoView {
+    let now = RwSignal::new(browser::now());
+    browser::every_second(move || now.set(browser::now()));
+    view! {
+        <div class="latest">
+            <Topics playground=page.shown() now most=TOPICS />
+        </div>
+    }
+    .into_any()
 }

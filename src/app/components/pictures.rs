@@ -6,10 +6,11 @@ use leptos::prelude::*;
 use super::super::browser;
 use super::super::page::Page;
 use super::super::playground::Playground;
-use super::super::playground::figures::{PerSecond, SECONDS, TopicFigures, line};
+use super::super::playground::figures::{PerSecond, line};
 use super::super::playground::gateway::Moments;
 use super::super::playground::latencies::{BUCKETS, Latencies, bars, bound_words};
-use super::super::playground::text::{span, visible};
+use super::super::playground::text::span;
+use super::topics::Topics;
 use crate::histogram::LATENCY_BOUNDS_US;
 
 /// The field of a picture, in its own units.
@@ -60,7 +61,7 @@ pub fn Pictures(page: Page) -> impl IntoView {
                 <Chart title="Frames received a second" values=received />
                 <Chart title="Frames sent a second" values=sent />
             </div>
-            <Topics page now />
+            <Topics playground=page.playground now most=TOPICS />
             <h3>"The gateway, the last two minutes"</h3>
             <p class="hint" class:absent=move || heard.get()>
                 "Waiting for the gateway's numbers."
@@ -210,73 +211,5 @@ fn round(value: f64) -> String {
         format!("{value:.1}")
     } else {
         format!("{value:.0}")
-    }
-}
-
-/// The topics of this page: how many messages, how often, and the last value.
-#[component]
-fn Topics(page: Page, now: RwSignal<f64>) -> impl IntoView {
-    let shown = move || {
-        let now = now.get();
-        page.playground.with_untracked(|p| {
-            let figures = p.figures();
-            let mut all: Vec<(&String, &TopicFigures)> = figures.topics().iter().collect();
-            all.sort_by(|(a, x), (b, y)| y.count.cmp(&x.count).then(a.cmp(b)));
-            let beyond = all.len().saturating_sub(TOPICS);
-            let rows: Vec<_> = all
-                .into_iter()
-                .take(TOPICS)
-                .map(|(name, figures)| row(name, figures, now))
-                .collect();
-            (rows, beyond)
-        })
-    };
-    move || {
-        let (rows, beyond) = shown();
-        if rows.is_empty() {
-            let words = "No message has come yet. Subscribe to a topic and publish to it.";
-            return view! { <p class="hint">{words}</p> }.into_any();
-        }
-        view! {
-            <div class="table" tabindex="0" role="region" aria-label="Topics">
-                <table class="topics">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Topic"</th>
-                            <th scope="col">"Messages"</th>
-                            <th scope="col">"The last minute"</th>
-                            <th scope="col">"Last value"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-            {(beyond > 0).then(|| view! { <p class="hint">{format!("and {beyond} more topics")}</p> })}
-        }
-        .into_any()
-    }
-}
-
-fn row(name: &str, figures: &TopicFigures, now: f64) -> impl IntoView + use<> {
-    let counts = figures.rate.before(now);
-    let path = line(&counts.map(f64::from), WIDTH / 2.0, HEIGHT / 3.0);
-    let sum: u32 = counts.iter().sum();
-    view! {
-        <tr>
-            <th scope="row">{visible(name).into_owned()}</th>
-            <td class="figure">{figures.count}</td>
-            <td>
-                <svg
-                    class="sparkline"
-                    viewBox=format!("0 -1 {} {}", WIDTH / 2.0, HEIGHT / 3.0 + 2.0)
-                    preserveAspectRatio="none"
-                    role="img"
-                    aria-label=format!("{sum} in {SECONDS} s")
-                >
-                    <path d=path fill="none" stroke="currentColor" vector-effect="non-scaling-stroke" />
-                </svg>
-            </td>
-            <td class="last-value">{format!("#{} ", figures.seq_no)} {visible(&figures.last).into_owned()}</td>
-        </tr>
     }
 }

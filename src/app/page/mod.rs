@@ -6,6 +6,7 @@
 mod commands;
 mod desk;
 mod keeping;
+mod reading;
 mod session;
 mod stage;
 mod verifying;
@@ -16,12 +17,12 @@ use super::browser;
 use super::components::Tool;
 use super::playground::client::{Client, ClientId};
 use super::playground::kept::Library;
-use super::playground::log::Filter;
 use super::playground::phase::Phase;
 use super::playground::scenario::Run;
 use super::playground::{Event, Happened, Offer, Playground};
 pub(crate) use commands::Command;
 pub(crate) use desk::Desk;
+use reading::Reading;
 use session::Imported;
 use verifying::Verifying;
 
@@ -41,10 +42,8 @@ pub(crate) struct Page {
     pub(crate) ws_origin: RwSignal<String>,
     /// `http://host` or `https://host` of this gateway.
     pub(crate) http_origin: RwSignal<String>,
-    /// Which rows of the log are shown.
-    pub(crate) filter: RwSignal<Filter>,
-    /// The last row shown while the log is paused.
-    pub(crate) paused_at: RwSignal<Option<u64>>,
+    /// How the log is read.
+    pub(crate) reading: Reading,
     /// The tool that was taken from the shelf.
     pub(crate) tool: RwSignal<Option<Tool>>,
     /// The run of checks.
@@ -71,8 +70,7 @@ impl Page {
             active: RwSignal::new(ClientId::FIRST),
             ws_origin: RwSignal::new(format!("ws://{PLACEHOLDER_HOST}")),
             http_origin: RwSignal::new(format!("http://{PLACEHOLDER_HOST}")),
-            filter: RwSignal::new(Filter::default()),
-            paused_at: RwSignal::new(None),
+            reading: Reading::new(),
             tool: RwSignal::new(None),
             verifying: Verifying::new(),
             imported: Imported::new(),
@@ -249,13 +247,6 @@ impl Page {
         let desk = self.desk_now();
         self.playground
             .with_untracked(|p| desk.choose(kind, p.client(desk.id)));
-    }
-
-    /// Holds the log at its last row, or lets it go on.
-    pub(crate) fn toggle_pause(self) {
-        let now = self.playground.with_untracked(|p| p.log().last_id());
-        self.paused_at
-            .update(|at| *at = if at.is_some() { None } else { Some(now) });
     }
 
     /// Fills in a form that was offered.

@@ -4,7 +4,6 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::playground::client::ClientId;
-use super::super::playground::log::Filter;
 use super::super::playground::replaying::{Replay, Speed};
 use super::super::playground::session_file::{Export, Session, moment, read, write};
 use super::super::playground::{Happened, Playground};
@@ -111,8 +110,7 @@ impl Page {
     }
 
     fn show(self, name: Option<String>) {
-        self.filter.set(Filter::default());
-        self.paused_at.set(None);
+        self.reading.begin();
         self.imported.name.set(name);
     }
 

@@ -66,7 +66,7 @@ fn place(second: i64) -> usize {
 }
 
 /// A topic in figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopicFigures {
     /// Messages that came.
     pub count: u64,
@@ -74,6 +74,8 @@ pub struct TopicFigures {
     pub seq_no: u64,
     /// Its data, cut where it is long.
     pub last: String,
+    /// When it came, in milliseconds since 1970.
+    pub at: f64,
     /// How often they come.
     pub rate: PerSecond,
 }
@@ -122,6 +124,7 @@ impl Figures {
         if let Some(figures) = self.topics.get_mut(topic) {
             figures.count += 1;
             figures.seq_no = seq_no;
+            figures.at = at_ms;
             figures.last.clear();
             figures
                 .last
@@ -179,13 +182,13 @@ mod tests {
         for n in 0..MAX_TOPICS as u64 + 5 {
             figures.message(T0, &format!("t{n}"), n, "1");
         }
-        figures.message(T0, "t0", 9, &"ü".repeat(MAX_VALUE));
+        figures.message(T0 + 1.0, "t0", 9, &"ü".repeat(MAX_VALUE));
         assert_eq!(
             (figures.topics().len(), figures.uncounted()),
             (MAX_TOPICS, 5)
         );
         let t0 = &figures.topics()["t0"];
-        assert_eq!((t0.count, t0.seq_no), (2, 9));
+        assert_eq!((t0.count, t0.seq_no, t0.at), (2, 9, T0 + 1.0));
         assert!(t0.last.ends_with("ü…") && t0.last.len() <= MAX_VALUE + 3);
     }
 

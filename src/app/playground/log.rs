@@ -31,6 +31,19 @@ pub enum Way {
 }
 
 impl Way {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::Received, Self::Note];
+
+    /// What the filter calls those that went this way.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sent => "Sent",
+            Self::Received => "Received",
+            Self::Note => "Notes",
+        }
+    }
+
     /// The direction in a word.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -269,46 +282,6 @@ impl Log {
     pub fn topics(&self) -> &BTreeSet<String> {
         &self.topics
     }
-
-    /// The newest rows that pass the filter, oldest first: at most `limit`, none after `until`.
-    #[must_use]
-    pub fn newest(&self, filter: &Filter, limit: usize, until: u64) -> Vec<Arc<Row>> {
-        let passing = self
-            .after(0)
-            .rev()
-            .filter(|row| row.id <= until && filter.passes(row));
-        let mut rows: Vec<_> = passing.take(limit).cloned().collect();
-        rows.reverse();
-        rows
-    }
-}
-
-/// Which rows are shown. An empty text lets everything pass.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// The client; none lets all pass.
-    pub client: Option<ClientId>,
-    /// The direction; none lets all pass.
-    pub way: Option<Way>,
-    /// The exact type.
-    pub kind: String,
-    /// The exact topic.
-    pub topic: String,
-}
-
-impl Filter {
-    fn passes(&self, row: &Row) -> bool {
-        self.client.is_none_or(|client| client == row.client)
-            && self.way.is_none_or(|way| way == row.way)
-            && (self.kind.is_empty() || self.kind == row.kind)
-            && (self.topic.is_empty() || row.topic.as_deref() == Some(&self.topic))
-    }
-
-    /// Whether everything passes.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 #[cfg(test)]
@@ -330,8 +303,8 @@ mod tests {
         }
     }
 
-    fn ids(rows: &[Arc<Row>]) -> Vec<u64> {
-        rows.iter().map(|row| row.id).collect()
+    fn ids<'a>(rows: impl Iterator<Item = &'a Arc<Row>>) -> Vec<u64> {
+        rows.map(|row| row.id).collect()
     }
 
     #[test]
@@ -341,9 +314,7 @@ mod tests {
             log.push(row("message", Some("t"), "{}"));
         }
         assert_eq!((log.len(), log.dropped()), (MAX_ROWS, 5));
-        let newest = log.newest(&Filter::default(), 2, u64::MAX);
-        let last = log.last_id();
-        assert_eq!(ids(&newest), [last - 1, last]);
+        assert_eq!((log.first_id(), log.last_id()), (6, MAX_ROWS as u64 + 5));
     }
 
     #[test]
@@ -370,8 +341,7 @@ mod tests {
         log.link(first, link);
         assert_eq!(log.get(first).unwrap().link, Some(link));
         log.clear();
-        let kept: Vec<_> = log.pinned().cloned().collect();
-        assert_eq!(ids(&kept), [first]);
+        assert_eq!(ids(log.pinned()), [first]);
         log.unpin(first);
         assert!(log.pinned().next().is_none() && log.get(first).is_none());
         // One that fell out in the meantime can still be pinned by who has it.
@@ -395,8 +365,7 @@ mod tests {
         let rows: Vec<_> = log.after(0).cloned().collect();
         assert!(rows[..2].iter().all(|row| log.pin(row)));
         log.push(row("message", None, &big));
-        let kept: Vec<_> = log.after(0).cloned().collect();
-        assert_eq!(ids(&kept), [4, 5]);
+        assert_eq!(ids(log.after(0)), [4, 5]);
         log.unpin(1);
         assert_eq!(log.dropped(), 2);
     }
@@ -408,8 +377,7 @@ mod tests {
         for _ in 0..5 {
             log.push(row("message", None, "{}"));
         }
-        let after: Vec<_> = log.after(3).cloned().collect();
-        assert_eq!(ids(&after), [4, 5]);
+        assert_eq!(ids(log.after(3)), [4, 5]);
         log.clear();
         assert_eq!((log.first_id(), log.get(5)), (6, None));
         log.push(row("message", None, "{}"));
@@ -418,33 +386,12 @@ mod tests {
     }
 
     #[test]
-    fn filters_combine_and_find_rows_behind_others() {
+    fn types_and_topics_are_remembered() {
         let mut log = Log::default();
         log.push(row("ack", Some("a"), "1"));
         log.push(row("message", Some("a"), "2"));
         log.push(row("message", Some("b"), "3"));
-        let filter = Filter {
-            kind: "message".into(),
-            topic: "a".into(),
-            ..Filter::default()
-        };
-        assert_eq!(ids(&log.newest(&filter, 10, u64::MAX)), [2]);
-        let sent = Filter {
-            way: Some(Way::Sent),
-            ..filter
-        };
-        assert_eq!(log.newest(&sent, 10, u64::MAX), []);
-        assert_eq!(log.kinds().len(), 2);
-        assert_eq!(log.topics().len(), 2);
-    }
-
-    #[test]
-    fn a_paused_view_ends_where_it_was_paused() {
-        let mut log = Log::default();
-        for n in 0..5 {
-            log.push(row("message", None, &n.to_string()));
-        }
-        assert_eq!(ids(&log.newest(&Filter::default(), 2, 3)), [2, 3]);
+        assert_eq!((log.kinds().len(), log.topics().len()), (2, 2));
     }
 
     #[test]
@@ -458,7 +405,6 @@ mod tests {
         log.link(first, link);
         log.link(second, link);
         assert_eq!(second, 2);
-        let rows = log.newest(&Filter::default(), 9, u64::MAX);
-        assert_eq!(rows[0].link, Some(link));
+        assert_eq!(log.get(second).unwrap().link, Some(link));
     }
 }

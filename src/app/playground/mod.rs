@@ -14,8 +14,10 @@ pub mod draft;
 pub mod evidence;
 pub mod figures;
 pub mod gateway;
+pub mod json;
 pub mod kept;
 pub mod latencies;
+pub mod listing;
 pub mod log;
 mod matching;
 mod next_step;
@@ -26,6 +28,8 @@ pub mod session_file;
 pub mod takeaway;
 pub mod text;
 pub mod token;
+
+use std::sync::Arc;
 
 use crate::protocol::{CloseCode, ServerMessage, decode_client, decode_server};
 use crate::verify::PROMISES;
@@ -168,6 +172,15 @@ impl Playground {
     #[must_use]
     pub fn flooded(&self) -> bool {
         self.flooded
+    }
+
+    /// Pins a row of the log, or lets it go again. Tells whether there was room for it.
+    pub fn toggle_pin(&mut self, row: &Arc<Row>) -> bool {
+        if self.log.is_pinned(row.id) {
+            self.log.unpin(row.id);
+            return true;
+        }
+        self.log.pin(row)
     }
 
     /// Forgets the log's rows.

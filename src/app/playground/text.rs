@@ -10,9 +10,15 @@ pub const SHOWN_CHARS: usize = 4_000;
 /// stand as JSON escapes, and a very long text is cut.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
+    visible_to(text, SHOWN_CHARS)
+}
+
+/// As [`visible`], cut after so many characters.
+#[must_use]
+pub fn visible_to(text: &str, most: usize) -> Cow<'_, str> {
     let cut = text
         .char_indices()
-        .nth(SHOWN_CHARS)
+        .nth(most)
         .map_or(text.len(), |(at, _)| at);
     let (shown, rest) = text.split_at(cut);
     if rest.is_empty() && !shown.chars().any(deceives) {

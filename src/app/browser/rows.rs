@@ -1,0 +1,122 @@
+//! The log's rows in the document: where they stand, where the focus goes, and what is looked for in
+//! them.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Error, Function, Reflect, RegExp};
+use leptos::prelude::{document, request_animation_frame};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{FocusEvent, FocusOptions, HtmlElement, KeyboardEvent};
+
+use super::live::show_element;
+
+thread_local! {
+    static LOOKED_FOR: RefCell<Option<RegExp>> = const { RefCell::new(None) };
+}
+
+/// From now on [`fits`] looks for this regular expression; the error says why it is none, and then
+/// everything fits.
+pub(crate) fn look_for(pattern: &str, flags: &str) -> Result<(), String> {
+    let made = regexp(pattern, flags);
+    let (made, result) = match made {
+        Ok(made) => (Some(made), Ok(())),
+        Err(error) => (None, Err(words(&error))),
+    };
+    LOOKED_FOR.replace(made);
+    result
+}
+
+/// The browser's own regular expressions: they cost the page nothing.
+fn regexp(pattern: &str, flags: &str) -> Result<RegExp, JsValue> {
+    let class: Function = Reflect::get(&js_sys::global(), &"RegExp".into())?.dyn_into()?;
+    let made = Reflect::construct(&class, &Array::of2(&pattern.into(), &flags.into()))?;
+    made.dyn_into()
+}
+
+/// The last part of `Invalid regular expression: /(/: Unterminated group`.
+fn words(error: &JsValue) -> String {
+    let message = error
+        .dyn_ref::<Error>()
+        .and_then(|error| error.message().as_string())
+        .unwrap_or_default();
+    let last = message.rsplit(": ").next().unwrap_or_default();
+    last.to_owned()
+}
+
+/// Whether what is looked for stands in a text.
+pub(crate) fn fits(text: &str) -> bool {
+    LOOKED_FOR.with_borrow(|pattern| pattern.as_ref().is_none_or(|pattern| pattern.test(text)))
+}
+
+/// Makes a list as high as all its rows, with the rows that are there below so many others.
+pub(crate) fn lay_rows(list: &HtmlElement, above: usize, all: usize) {
+    for (name, rows) in [("--above", above), ("--all", all)] {
+        let _ = list.style().set_property(name, &rows.to_string());
+    }
+}
+
+/// The height of a list's rows in pixels; unknown while there is none.
+pub(crate) fn row_height(list: &HtmlElement) -> Option<f64> {
+    let row = list.first_element_child()?;
+    Some(row.get_bounding_client_rect().height()).filter(|height| *height > 0.0)
+}
+
+/// The button that opens a row of the log.
+fn opener(id: u64) -> Option<HtmlElement> {
+    let row = format!(".log [data-row='{id}'] [data-act='open']");
+    let found = document().query_selector(&row).ok()??;
+    found.dyn_into().ok()
+}
+
+/// Moves the focus to a row of the log. Tells whether it is there.
+pub(crate) fn focus_row(id: u64) -> bool {
+    opener(id).is_some_and(|found| found.focus().is_ok())
+}
+
+/// Brings a row of the log into view, if it is there.
+pub(crate) fn show_row(id: u64) {
+    if let Some(row) = opener(id).and_then(|found| found.closest("li").ok()?) {
+        show_element(&row);
+    }
+}
+
+/// The focus leaves an element: where that is because the element leaves the document, the list it stood
+/// in takes it, so that the keyboard stays where it was.
+pub(crate) fn catch_focus(ev: &FocusEvent, list: HtmlElement) {
+    let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
+    let Some(target) = target.filter(|_| ev.related_target().is_none()) else {
+        return;
+    };
+    request_animation_frame(move || {
+        let nowhere = document()
+            .active_element()
+            .is_none_or(|e| e.tag_name() == "BODY");
+        if nowhere && !target.is_connected() {
+            let options = FocusOptions::new();
+            options.set_prevent_scroll(true);
+            let _ = list.focus_with_options(&options);
+        }
+    });
+}
+
+/// Up and Down in a list move the focus to the same button of the row above or below.
+pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
+    let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
+    let Some((button, row)) = target.and_then(|t| Some((t.clone(), t.closest("li").ok()??))) else {
+        return;
+    };
+    let neighbour = match ev.key().as_str() {
+        "ArrowUp" => row.previous_element_sibling(),
+        "ArrowDown" => row.next_element_sibling(),
+        _ => return,
+    };
+    ev.prevent_default();
+    let same = format!(
+        "[data-act='{}'], [data-act='copy']",
+        button.get_attribute("data-act").unwrap_or_default()
+    );
+    let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());
+    if let Some(found) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        let _ = found.focus();
+    }
+}
