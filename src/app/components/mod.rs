@@ -49,7 +49,7 @@ pub fn Playground(page: Page) -> impl IntoView {
                 {move || {
                     // Another log is another view: its rows have the same numbers.
                     page.imported.name.track();
-                    view! { <frame_log::FrameLog page /> }.into_any()
+                    view! { <frame_log::FrameLog page /> }
                 }}
             </div>
             <palette::Palette page />

@@ -56,7 +56,7 @@ pub fn Session(page: Page) -> impl IntoView {
                     {move || page.imported.outcome.get()}
                 </span>
             </div>
-            {move || page.is_imported().then(|| view! { <Again page /> }.into_any())}
+            {move || page.is_imported().then(|| view! { <Again page /> })}
             <Outcome page />
         </section>
     }

@@ -1,0 +1,130 @@
+// 5,000 messages a second on one page, while somebody types.
+//
+// By default a few seconds that ask only for what a busy machine can keep too: every message is shown or
+// counted as dropped, the page answers, its memory has a bound. SPEED_SECONDS=60 is the measurement: it asks for
+// the rate, for a typing latency under 100 ms and for a memory that stays level.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CDPSession, Page } from '@playwright/test'
+import { expect, field, ready, rows, send, test, unique } from './page'
+
+const RATE = 5_000
+const SECONDS = Number(process.env.SPEED_SECONDS ?? 3)
+const MEASURES = process.env.SPEED_SECONDS !== undefined
+const BATCH = 250
+const MIB = 1024 * 1024
+/** Far above what the log may keep. */
+const MOST_MEMORY = 256 * MIB
+
+/** Publishes at the rate, or as fast as the gateway takes it. Returns how long it took, in seconds. */
+async function publish(topic: string, baseURL: string): Promise<number> {
+  const began = performance.now()
+  for (let sent = 0; sent < RATE * SECONDS; sent += BATCH) {
+    const early = began + (sent / RATE) * 1000 - performance.now()
+    if (early > 1) await sleep(early)
+    const data = Array.from({ length: BATCH }, (_, n) => ({ topic, payload: { n: sent + n, bid: 100.25, ask: 100.5, venue: 'XETR' } }))
+    const headers = { authorization: 'Bearer demo-user', 'content-type': 'application/json' }
+    const answer = await fetch(`${baseURL}/api/publish`, { method: 'POST', headers, body: JSON.stringify(data) })
+    expect(answer.status).toBe(200)
+    await answer.arrayBuffer()
+  }
+  return (performance.now() - began) / 1000
+}
+
+/** From now on the page notes how long it takes from each key to the picture that shows it, in milliseconds. */
+async function watchKeys(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const times: number[] = []
+    Object.assign(window, { keyTimes: times })
+    const { port1, port2 } = new MessageChannel()
+    const waiting: number[] = []
+    // What is posted in a frame comes after it was painted.
+    port1.onmessage = () => times.push(performance.now() - waiting.shift()!)
+    addEventListener('keydown', (event) => {
+      requestAnimationFrame(() => {
+        waiting.push(event.timeStamp)
+        port2.postMessage(0)
+      })
+    }, true)
+  })
+}
+
+const keyTimes = (page: Page): Promise<number[]> => page.evaluate(() => (window as unknown as { keyTimes: number[] }).keyTimes)
+
+/** Bytes that the page holds after a collection: JavaScript's heap and the memory of WASM. */
+async function memory(page: Page, cdp: CDPSession): Promise<{ heap: number; wasm: number }> {
+  await cdp.send('HeapProfiler.collectGarbage')
+  const { usedSize: heap } = (await cdp.send('Runtime.getHeapUsage')) as { usedSize: number }
+  const wasm = await page.evaluate(async () => {
+    const module = (await import(/* @vite-ignore */ `${location.origin}/pkg/micro-socket.js`)) as { default: () => Promise<{ memory: WebAssembly.Memory }> }
+    return (await module.default()).memory.buffer.byteLength
+  })
+  return { heap, wasm }
+}
+
+/** Rows of the log that are kept and that were dropped. */
+async function counted(page: Page): Promise<number> {
+  const words = await page.locator('.count').innerText()
+  const number = (pattern: RegExp) => Number(words.match(pattern)?.[1]?.replaceAll(',', '') ?? 0)
+  return number(/of ([\d,]+) rows/) + number(/([\d,]+) older dropped/)
+}
+
+const quantile = (values: number[], q: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]
+const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+test(`${RATE} messages a second for ${SECONDS} s, while somebody types`, async ({ page, baseURL }) => {
+  test.setTimeout((SECONDS + 90) * 1000)
+  const topic = unique('speed')
+  await ready(page, topic)
+  await field(page, 'Message').selectOption('publish')
+  const cdp = await page.context().newCDPSession(page)
+  await watchKeys(page)
+  const before = await counted(page)
+  const samples = [await memory(page, cdp)]
+
+  let done = false
+  const published = publish(topic, baseURL!).finally(() => { done = true })
+  const payload = field(page, 'Payload')
+  await payload.fill('')
+  let typed = ''
+  let sampled = performance.now()
+  for (let n = 0; !done; n++) {
+    const key = 'abcdefghij'[n % 10]
+    await payload.press(key)
+    typed += key
+    await sleep(50)
+    if (performance.now() - sampled > 2_000) {
+      samples.push(await memory(page, cdp))
+      sampled = performance.now()
+    }
+  }
+  const took = await published
+  const arriving = performance.now()
+  const total = before + RATE * SECONDS
+  await expect.poll(() => counted(page), { timeout: 60_000 }).toBe(total)
+  const late = performance.now() - arriving
+  samples.push(await memory(page, cdp))
+
+  await expect(payload).toHaveValue(typed)
+  await expect(rows(page, 'closed')).toHaveCount(0)
+  await send(page, 'ping')
+  await expect(rows(page, 'pong')).toHaveCount(1)
+  const times = await keyTimes(page)
+  const most = Math.max(...samples.map(({ heap, wasm }) => heap + wasm))
+  // The log is full within two seconds; memory is compared from then on.
+  const full = samples.slice(2)
+  const half = Math.floor(full.length / 2)
+  const rise = (of: 'heap' | 'wasm') => (full.length < 4 ? 0 : (mean(full.slice(half).map((s) => s[of])) - mean(full.slice(0, half).map((s) => s[of]))) / MIB)
+  const mib = (of: 'heap' | 'wasm') => samples.map((s) => (s[of] / MIB).toFixed(1)).join(' ')
+  console.log(
+    `page: ${Math.round((RATE * SECONDS) / took)} messages/s for ${took.toFixed(1)} s, all there ${late.toFixed(0)} ms later; ` +
+      `${times.length} keys, p50 ${quantile(times, 0.5).toFixed(0)} ms, p99 ${quantile(times, 0.99).toFixed(0)} ms, most ${Math.max(...times).toFixed(0)} ms\n` +
+      `heap MiB: ${mib('heap')}; second half ${rise('heap').toFixed(2)} above the first\nwasm MiB: ${mib('wasm')}; second half ${rise('wasm').toFixed(2)} above the first`,
+  )
+  expect(most).toBeLessThan(MOST_MEMORY)
+  if (MEASURES) {
+    expect((RATE * SECONDS) / took).toBeGreaterThan(RATE * 0.98)
+    expect(quantile(times, 0.99)).toBeLessThan(100)
+    expect(rise('heap')).toBeLessThan(4)
+    expect(rise('wasm')).toBeLessThan(4)
+  }
+})
