@@ -312,3 +312,66 @@ async fn a_polite_stop_with_an_interval_keeps_everything_and_the_epoch() {
     let gateway = start(dir.path(), &interval);
     assert_ne!(history(gateway.addr, "t").await.1, epoch);
 }
+
+/// How many of these users get all they wrote replayed.
+async fn replayed(addr: SocketAddr, users: &[String]) -> usize {
+    let mut whole = 0;
+    for user in users {
+        let mut socket = Socket::connect(addr, "/ws").await;
+        socket.setup(user, &[]).await;
+        let subscribed = socket.subscribe_after(&format!("notes-{user}"), 0).await;
+        if subscribed["recovered"] == true {
+            let ids = socket.messages(5).await.into_iter().map(|(.., id)| id);
+            assert!(ids.eq((0..5).map(|i| i.to_string())), "{user}");
+            whole += 1;
+        } else {
+            assert_eq!(subscribed["reason"], "trimmed", "{subscribed}");
+        }
+    }
+    whole
+}
+
+#[tokio::test]
+async fn one_who_floods_does_not_push_out_the_history_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = ["--history-bytes=512KiB"];
+    let gateway = start(dir.path(), &small);
+    // One of them may share a group with the one who floods; which one is up to chance, at each start.
+    let users: Vec<String> = (0..8).map(|i| format!("user{i}")).collect();
+    for user in &users {
+        let mut socket = Socket::connect(gateway.addr, "/ws").await;
+        socket.setup(user, &[]).await;
+        for i in 0..5 {
+            let topic = format!("notes-{user}");
+            let ack = socket
+                .publish(&topic, &i.to_string(), json!({"i": i}))
+                .await;
+            assert_eq!(ack["status"], "ok", "{ack}");
+        }
+    }
+    let mut flooding = Socket::connect(gateway.addr, "/ws").await;
+    flooding.setup("flooder", &[]).await;
+    let payload = "x".repeat(1000);
+    for round in 0..40 {
+        let frames = (0..100).map(|i| {
+            let topic = format!("flood{}", i % 10);
+            publish(&topic, &format!("{round}-{i}"), json!(payload))
+        });
+        flooding.send_together(frames.collect()).await;
+        for _ in 0..100 {
+            assert_eq!(flooding.expect("ack").await["status"], "ok");
+        }
+    }
+    let log = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".log");
+    let files = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
+    let files = files.filter(|file| log(&file.file_name()));
+    let bytes: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
+    assert!(bytes <= 512 << 10, "{bytes} of 4 MB");
+    assert!(replayed(gateway.addr, &users).await >= 5);
+    let subscribed = flooding.subscribe_after("flood0", 0).await;
+    assert_eq!(subscribed["reason"], "trimmed", "{subscribed}");
+    gateway.kill();
+
+    let gateway = start(dir.path(), &small);
+    assert!(replayed(gateway.addr, &users).await >= 5);
+}

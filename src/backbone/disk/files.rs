@@ -92,6 +92,7 @@ impl Files {
         let header = Header {
             floor,
             previous_end,
+            swept: None,
         };
         let made = Segment::create(&self.dir, self.next_index, header);
         let segment = made.inspect_err(|_| self.retry_at = Some(Instant::now() + RETRY))?;
@@ -100,6 +101,7 @@ impl Files {
         self.active = Some(Active {
             span: Span {
                 segment: Arc::new(segment),
+                header,
                 end: HEADER as u64,
                 newest_ms: now_ms,
             },
@@ -201,7 +203,30 @@ impl Files {
         }
     }
 
-    fn bytes(&self) -> u64 {
+    /// The first segment from this one on that is no longer written to, and the one before it.
+    pub(super) fn sealed_from(&self, index: u64) -> Option<(&Span, Option<&Span>)> {
+        let at = (self.sealed).partition_point(|span| span.segment.index < index);
+        let before = at.checked_sub(1).and_then(|at| self.sealed.get(at));
+        Some((self.sealed.get(at)?, before))
+    }
+
+    /// Puts a swept segment, which has its name already, in the place of those that it stands for.
+    pub(super) fn replace(&mut self, swept: Span) {
+        let (first, last) = (swept.first(), swept.segment.index);
+        let at = (self.sealed).partition_point(|span| span.segment.index < first);
+        let behind = (self.sealed).partition_point(|span| span.segment.index <= last);
+        for old in self.sealed.drain(at..behind) {
+            if old.segment.index < last
+                && let Err(error) = old.segment.unlink()
+            {
+                tracing::warn!(segment = old.segment.index, %error, "cannot remove a segment");
+            }
+        }
+        self.sealed.insert(at, swept);
+    }
+
+    /// The bytes of all segments of the log.
+    pub(super) fn bytes(&self) -> u64 {
         let active = self.active.as_ref().map(|active| &active.span);
         self.sealed.iter().chain(active).map(|span| span.end).sum()
     }

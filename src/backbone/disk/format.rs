@@ -30,6 +30,31 @@ pub(super) struct Stored<'a> {
     pub(super) publication: Publication<'a>,
 }
 
+/// The moment of a record that says only that this number of its topic and all before it are gone.
+const GONE: u64 = u64::MAX;
+
+impl Stored<'_> {
+    /// Whether it is a record of [`gone`].
+    pub(super) const fn is_gone(&self) -> bool {
+        self.ts == GONE
+    }
+}
+
+/// A record that says that nothing of a topic up to this number is kept.
+#[must_use]
+pub(super) fn gone(topic: &str, seq_no: SeqNo) -> Vec<u8> {
+    let publication = Publication {
+        user: "",
+        topic,
+        message_id: "",
+        payload: "",
+        sig: None,
+    };
+    let mut record = encode(&publication, GONE);
+    number(&mut record, seq_no);
+    record
+}
+
 /// What the next bytes of a log are.
 #[derive(Debug)]
 pub(super) enum Next<'a> {

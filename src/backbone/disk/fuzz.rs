@@ -72,6 +72,7 @@ fn start(index: u64, floor: u64, previous_end: usize) -> Vec<u8> {
     let header = Header {
         floor,
         previous_end,
+        swept: None,
     };
     header.encode(index)
 }

@@ -8,6 +8,7 @@
 //! A writer thread appends ([`writer`]); a reader thread reads replays, so that no shard ever waits
 //! for a disk. In memory there are the places of the kept messages ([`super::log`]) and the dedup
 //! window ([`super::dedup`]), both rebuilt from the segments at the start.
+//! What the index lets go of gives its room back in old segments ([`sweep`]).
 //!
 //! Locks: the index is held for moments, never over a read or a write; under it only
 //! [`Events::deliver`] takes another one.
@@ -21,8 +22,11 @@ mod recovery;
 mod segment;
 pub mod sessions;
 mod state;
+mod sweep;
 mod writer;
 
+#[cfg(test)]
+mod fair;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
@@ -47,6 +51,7 @@ use self::files::Files;
 use self::queue::{Append, Queue};
 use self::segment::Place;
 use self::state::State;
+use self::sweep::{Sweep, kept_bytes};
 use self::writer::{Batch, Writer, segment_bytes};
 use super::dedup::{Fingerprints, Window};
 use super::log::{Bounds, Logs, Pool};
@@ -165,12 +170,16 @@ impl Disk {
             per_topic: retention.history_size,
             ttl_ms: sizes.history_ms,
         };
-        let mut index = Logs::new(bounds, Pool::new(retention.history_bytes, 1));
+        let mut index = Logs::new(bounds, Pool::new(kept_bytes(retention.history_bytes), 1));
         let mut window = Window::new(sizes.dedup_ms, retention.dedup_bytes);
         let fingerprints = Fingerprints::default();
         let mut clock_ms = 0;
         let mut found = recovery::scan(&dir, |segment, at, length, stored| {
             let publication = &stored.publication;
+            if stored.is_gone() {
+                index.drop_up_to(publication.topic, stored.seq_no);
+                return true;
+            }
             if stored.seq_no <= index.head(publication.topic) {
                 return false;
             }
@@ -203,11 +212,16 @@ impl Disk {
             events,
         });
         let always = options.fsync_interval.is_none();
+        let mut sweep = Sweep::new(&dir, sizes.total, sizes.segment);
         let mut files = Files::new(dir, always, sizes.segment, found.spans);
         shared.report(&files.ready(now.unix_ms, 0, found.highest));
+        if files.bytes() > sizes.total {
+            sweep.shrink(&mut files, &shared.index, found.highest);
+        }
         let writer = Writer {
             shared: shared.clone(),
             files,
+            sweep,
             window,
             sizes,
             interval: options.fsync_interval,

@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! header   magic 8 bytes | index u64 | floor u64 | end of the segment before u64 | check u32
+//! swept    magic 8 bytes | index u64 | floor u64 | 0 u64 | first u64 | end u64 | check u32
 //! ```
 //!
 //! A segment is written to until it is large or old enough or a write into it failed. The next one
 //! says where it ends: what lies behind that was never acknowledged, and what is missing before it
 //! was. `floor` is the highest number given to any topic before; see [`super::super::log`].
+//!
+//! A swept segment (see [`super::sweep`]) stands for all segments from `first` to its own index, and says
+//! itself where it ends. Of those before it whatever is still there is no longer the log.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::format::{Next, next, u32_at, u64_at};
@@ -18,22 +22,51 @@ use crate::backbone::log::Kept;
 use crate::protocol::SeqNo;
 
 const MAGIC: &[u8; 8] = b"msocket1";
+const MAGIC_SWEPT: &[u8; 8] = b"msocket2";
+/// A swept segment's name until it takes its place.
+const SWEEPING: &str = "sweep.new";
 /// Where the first record begins.
 pub(super) const HEADER: usize = 36;
+
+/// Where the first record of a swept segment begins.
+const HEADER_SWEPT: usize = HEADER + 16;
 
 /// What the header says besides the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     /// The highest number that any topic had before.
     pub(super) floor: SeqNo,
-    /// Where the segment before ends, in bytes.
+    /// Where the segment before ends, in bytes. 0 in a swept segment: it knows nothing of that.
     pub(super) previous_end: u64,
+    /// What a swept segment says besides.
+    pub(super) swept: Option<Swept>,
+}
+
+/// What a swept segment says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// The first segment that it stands for.
+    pub(super) first: u64,
+    /// Where it ends, in bytes.
+    pub(super) end: u64,
 }
 
 impl Header {
+    /// Where the first record begins.
+    pub(super) const fn length(self) -> usize {
+        if self.swept.is_some() {
+            HEADER_SWEPT
+        } else {
+            HEADER
+        }
+    }
+
     pub(super) fn encode(self, index: u64) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        for number in [index, self.floor, self.previous_end] {
+        let magic = self.swept.map_or(MAGIC, |_| MAGIC_SWEPT);
+        let mut out = magic.to_vec();
+        let swept = self.swept.map(|swept| [swept.first, swept.end]);
+        let numbers = [index, self.floor, self.previous_end];
+        for number in numbers.into_iter().chain(swept.into_iter().flatten()) {
             out.extend_from_slice(&number.to_le_bytes());
         }
         let check = crc32fast::hash(&out);
@@ -43,13 +76,21 @@ impl Header {
 
     /// Reads the header of the segment with this index.
     pub(super) fn decode(bytes: &[u8], index: u64) -> Option<Self> {
-        let header = bytes.get(..HEADER)?;
-        let whole = header.starts_with(MAGIC)
-            && crc32fast::hash(&header[..HEADER - 4]) == u32_at(header, HEADER - 4)
+        let is_swept = bytes.starts_with(MAGIC_SWEPT);
+        let length = if is_swept { HEADER_SWEPT } else { HEADER };
+        let header = bytes.get(..length)?;
+        let whole = (is_swept || header.starts_with(MAGIC))
+            && crc32fast::hash(&header[..length - 4]) == u32_at(header, length - 4)
             && u64_at(header, 8) == index;
+        let swept = is_swept.then(|| Swept {
+            first: u64_at(header, 32),
+            end: u64_at(header, 40),
+        });
+        let whole = whole && swept.is_none_or(|swept| swept.first <= index);
         whole.then(|| Self {
             floor: u64_at(header, 16),
             previous_end: u64_at(header, 24),
+            swept,
         })
     }
 }
@@ -86,6 +127,23 @@ impl Segment {
         made
     }
 
+    /// Makes a swept segment, which is no part of the log yet.
+    pub(super) fn sweeping(dir: &Path, index: u64) -> io::Result<Self> {
+        let path = dir.join(SWEEPING);
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = options.open(&path)?;
+        Ok(Self { index, file, path })
+    }
+
+    /// Gives a swept segment, which is whole and on disk, its place in the log.
+    pub(super) fn take_place(&mut self, dir: &Path) -> io::Result<()> {
+        let path = path(dir, self.index);
+        fs::rename(&self.path, &path)?;
+        self.path = path;
+        sync_dir(dir)
+    }
+
     /// Opens a segment that is there.
     pub(super) fn open(dir: &Path, index: u64) -> io::Result<Self> {
         let path = path(dir, index);
@@ -96,6 +154,11 @@ impl Segment {
     /// All its bytes.
     pub(super) fn read(&self) -> io::Result<Vec<u8>> {
         fs::read(&self.path)
+    }
+
+    /// As many of its bytes as there is room for.
+    pub(super) fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+        read_exact_at(&self.file, bytes, at)
     }
 
     /// Writes into it.
@@ -180,6 +243,22 @@ impl Place {
             )),
         }
     }
+}
+
+/// Takes away what a sweep that did not end has left.
+pub(super) fn forget_sweep(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(dir.join(SWEEPING)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The header of a segment, if it has one.
+pub(super) fn header(dir: &Path, index: u64) -> io::Result<Option<Header>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path(dir, index))?;
+    file.take(HEADER_SWEPT as u64).read_to_end(&mut bytes)?;
+    Ok(Header::decode(&bytes, index))
 }
 
 /// The indices of the segments in a directory, in order.

@@ -17,15 +17,20 @@ use super::format;
 use super::queue::{Append, Reply};
 use super::segment::{HEADER, Place, Segment};
 use super::state::State;
+use super::sweep::Sweep;
 use super::{Shared, Sizes};
 use crate::backbone::dedup::{Fingerprint, Window};
 use crate::backbone::{Now, Published, Record, Unavailable};
 use crate::protocol::{AckStatus, SeqNo, Topic};
 
+/// The room that is made while nobody publishes, in bytes for each time of tending.
+const TENDED: usize = 32 << 10;
+
 /// The writer and what only it touches.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) files: Files,
+    pub(super) sweep: Sweep,
     pub(super) window: Window,
     pub(super) sizes: Sizes,
     /// Between fsyncs; `None`: one before every answer.
@@ -94,6 +99,8 @@ impl Writer {
             self.admit(append);
             if self.batch.bytes.len() as u64 >= self.sizes.segment {
                 self.commit(now_ms);
+                // What went is room for the next batch.
+                self.shared.index.lock().trim(now_ms);
             }
         }
         self.commit(now_ms);
@@ -152,6 +159,7 @@ impl Writer {
         let mut batch = std::mem::take(&mut self.batch);
         let ready = self.files.ready(now_ms, batch.bytes.len(), self.highest);
         // Before the write, so that the log is never larger than it may be.
+        self.make_room(batch.bytes.len());
         self.retire(now_ms, batch.bytes.len());
         let written =
             ready.and_then(|place| self.files.write(now_ms, &batch.bytes).map(|()| place));
@@ -224,14 +232,27 @@ impl Writer {
         // Where it failed before, it is tried again without a publish: health comes back by itself.
         let ready = sealed.and_then(|()| self.files.ready(now_ms, 0, self.highest));
         self.shared.report(&ready);
+        self.sweep.rested();
+        self.make_room(TENDED);
         self.retire(now_ms, 0);
+    }
+
+    /// Takes back the space of what is no longer kept, if little is left.
+    fn make_room(&mut self, bytes: usize) {
+        let index = &self.shared.index;
+        self.sweep
+            .pay(&mut self.files, index, self.highest, bytes as u64);
     }
 
     /// Gives space back, and makes room for this many bytes.
     fn retire(&mut self, now_ms: u64, bytes: usize) {
         let before_ms = now_ms.saturating_sub(self.sizes.dedup_ms);
         let index = &self.shared.index;
-        let total = self.sizes.total.saturating_sub(bytes as u64);
+        let mut total = self.sizes.total.saturating_sub(bytes as u64);
+        if self.files.bytes() + self.sweep.bytes() > total {
+            self.sweep.give_up(&mut self.files, index);
+        }
+        total = total.saturating_sub(self.sweep.bytes());
         self.files.retire(total, before_ms, |last| {
             index.lock().drop_gone(|place| place.segment.index <= last);
         });
@@ -275,12 +296,12 @@ impl Drop for Writer {
 /// A segment's size for this many bytes in all: small enough that space comes back in steps, large
 /// enough that files are few.
 pub(super) const fn segment_bytes(total: u64) -> u64 {
-    let eighth = total / 8;
-    if eighth < 4096 {
+    let part = total / 16;
+    if part < 4096 {
         4096
-    } else if eighth > 64 << 20 {
+    } else if part > 64 << 20 {
         64 << 20
     } else {
-        eighth + HEADER as u64
+        part + HEADER as u64
     }
 }

@@ -277,6 +277,48 @@ impl<K: Kept> Logs<K> {
         self.enqueue_all();
     }
 
+    /// Lets go of what is kept of a topic up to this number. Whoever calls it sees to the numbers of a
+    /// topic of which nothing is left; see [`Logs::raise_floor`].
+    pub fn drop_up_to(&mut self, topic: &str, seq_no: SeqNo) {
+        let Some(log) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let before = (log.payer, log.bytes);
+        while (log.ring.front()).is_some_and(|(_, kept)| kept.seq_no() <= seq_no) {
+            log.drop_front();
+        }
+        log.settle();
+        let after = (log.payer, log.bytes);
+        let left = log.oldest().map(|oldest| (oldest, log.name.clone()));
+        self.recount(before, after);
+        match left {
+            Some((oldest, name)) if after.0 != before.0 => self.enqueue(after.0, oldest, name),
+            Some(_) => {}
+            None => drop(self.topics.remove(topic)),
+        }
+    }
+
+    /// The topic's shared name, if its message with this number is kept.
+    #[must_use]
+    pub fn holds(&self, topic: &str, seq_no: SeqNo) -> Option<&Topic> {
+        let log = self.topics.get(topic)?;
+        (seq_no > log.trimmed && seq_no <= log.head).then_some(&log.name)
+    }
+
+    /// Changes where a message lies, if it is kept. It must take as many bytes as before.
+    pub fn relocate(&mut self, topic: &str, kept: K) {
+        let Some(log) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let number = kept.seq_no();
+        let at = log.ring.partition_point(|(_, old)| old.seq_no() < number);
+        if let Some((_, old)) = log.ring.get_mut(at)
+            && old.seq_no() == number
+        {
+            *old = kept;
+        }
+    }
+
     /// From now on topics without a kept record are numbered from above this number.
     pub fn raise_floor(&mut self, floor: SeqNo) {
         self.floor = self.floor.max(floor);
