@@ -12,6 +12,8 @@ use super::live::show_element;
 
 thread_local! {
     static LOOKED_FOR: RefCell<Option<RegExp>> = const { RefCell::new(None) };
+    /// The row that the focus was led to last.
+    static WALKED_TO: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
 }
 
 /// From now on [`fits`] looks for this regular expression; the error says why it is none, and then
@@ -70,7 +72,12 @@ fn opener(id: u64) -> Option<HtmlElement> {
 
 /// Moves the focus to a row of the log. Tells whether it is there.
 pub(crate) fn focus_row(id: u64) -> bool {
-    opener(id).is_some_and(|found| found.focus().is_ok())
+    let Some(found) = opener(id) else {
+        return false;
+    };
+    let focused = found.focus().is_ok();
+    WALKED_TO.replace(Some(found));
+    focused
 }
 
 /// Brings a row of the log into view, if it is there.
@@ -80,22 +87,26 @@ pub(crate) fn show_row(id: u64) {
     }
 }
 
-/// The focus leaves an element: where that is because the element leaves the document, the list it stood
-/// in takes it, so that the keyboard stays where it was.
+/// The focus leaves an element: where that is because rows come and go, it comes back, or the list takes
+/// it, so that the keyboard stays where it was.
 pub(crate) fn catch_focus(ev: &FocusEvent, list: HtmlElement) {
     let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
     let Some(target) = target.filter(|_| ev.related_target().is_none()) else {
         return;
     };
     request_animation_frame(move || {
-        let nowhere = document()
-            .active_element()
-            .is_none_or(|e| e.tag_name() == "BODY");
-        if nowhere && !target.is_connected() {
-            let options = FocusOptions::new();
-            options.set_prevent_scroll(true);
-            let _ = list.focus_with_options(&options);
+        let active = document().active_element();
+        if active.is_some_and(|e| e.tag_name() != "BODY") {
+            return;
         }
+        let walked_to = WALKED_TO.with_borrow(|to| to.as_ref() == Some(&target));
+        if target.is_connected() && !walked_to {
+            return;
+        }
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        let to = if target.is_connected() { target } else { list };
+        let _ = to.focus_with_options(&options);
     });
 }
 
@@ -118,5 +129,6 @@ pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
     let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());
     if let Some(found) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = found.focus();
+        WALKED_TO.replace(Some(found));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use leptos::html;
 use leptos::prelude::*;
+use leptos::web_sys;
 
 use super::super::browser;
 use super::super::page::Page;
@@ -64,7 +65,7 @@ fn Frames(page: Page) -> impl IntoView {
             && let (Some(log), Some(height)) = (scroller.get_untracked(), height())
         {
             first.update(|first| *first = first.saturating_sub(gone));
-            log.set_scroll_top(log.scroll_top() - (gone as f64 * height) as i32);
+            log.set_scroll_top(log.scroll_top() - (gone as f64 * height).round() as i32);
         }
     });
     let window = Memo::new(move |_| {
@@ -92,7 +93,8 @@ fn Frames(page: Page) -> impl IntoView {
             request_animation_frame(move || log.set_scroll_top(log.scroll_height()));
         }
     });
-    // Where the reader was: only who moves up stops following, not who is overtaken by new rows.
+    // Where the reader was: who moves up stops following, who moves down to the end goes on. A log that only
+    // became higher or lower changes nothing.
     let last_top = StoredValue::new(0);
     let scrolled = move |_| {
         let (Some(log), Some(height)) = (scroller.get_untracked(), height()) else {
@@ -100,9 +102,13 @@ fn Frames(page: Page) -> impl IntoView {
         };
         let top = log.scroll_top();
         let at_end = log.scroll_height() - top - log.client_height() < NEAR;
-        let moved_up = top < last_top.get_value();
+        let moved = top - last_top.get_value();
         last_top.set_value(top);
-        let follows = at_end || (follow.get_untracked() && !moved_up);
+        let follows = if follow.get_untracked() {
+            at_end || moved >= 0
+        } else {
+            at_end && moved > 0
+        };
         first.maybe_update(|first| {
             let now = (f64::from(top) / height) as usize;
             std::mem::replace(first, now) != now
@@ -121,13 +127,20 @@ fn Frames(page: Page) -> impl IntoView {
             return browser::focus("frame-detail");
         };
         let place = place.saturating_sub(ROOM_ABOVE);
-        follow.set(false);
-        first.set(place);
+        // All of a short log is in view anyway.
+        let is_long = |log: web_sys::HtmlDivElement| log.scroll_height() > log.client_height();
+        if scroller.get_untracked().is_some_and(is_long) {
+            follow.set(false);
+            first.set(place);
+        }
         request_animation_frame(move || {
             if let (Some(log), Some(height)) = (scroller.get_untracked(), height()) {
-                log.set_scroll_top((place as f64 * height) as i32);
+                log.set_scroll_top((place as f64 * height).round() as i32);
             }
-            browser::focus_row(id);
+            // The rows there stand in the document by the frame after that.
+            request_animation_frame(move || {
+                browser::focus_row(id);
+            });
         });
     });
     // The log is lower while a row is open; the row itself stays in view.
