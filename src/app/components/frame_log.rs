@@ -239,7 +239,7 @@ fn Latest(page: Page) -> impl IntoView {
     browser::every_second(move || now.set(browser::now()));
     view! {
         <div class="latest">
-            <Topics playground=page.shown() now most=TOPICS />
+            <Topics playground=untrack(|| page.shown()) now most=TOPICS />
         </div>
     }
     .into_any()
