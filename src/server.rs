@@ -76,7 +76,8 @@ impl Server {
         let cores = std::thread::available_parallelism()?.get();
         let hub = Arc::new(Hub::new(cores));
         let node = settings.node.at(addr.port());
-        let (backbone, sessions, others) = backbone(settings, &node, hub.clone()).await?;
+        let broken = CancellationToken::new();
+        let (backbone, sessions, others) = backbone(settings, &node, hub.clone(), &broken).await?;
         let collector = settings.otlp_endpoint.clone().map(|endpoint| Collector {
             endpoint,
             of_a_million: settings.otlp_sample,
@@ -102,7 +103,6 @@ impl Server {
         let exchanges = TaskTracker::new();
         let stop = CancellationToken::new();
         let cluster = Arc::new(OnceLock::new());
-        let broken = CancellationToken::new();
         let rules = Arc::new(RwLock::new(Arc::new(rules(settings))));
         let state = AppState {
             gateway: gateway.clone(),
@@ -196,8 +196,7 @@ impl Server {
         Ok(left)
     }
 
-    /// Ready when a shard cannot go on: its connections are gone, and those to come on it would wait in
-    /// vain. What is left to do is [`Server::drain`], and to be started anew.
+    /// Ready when a shard or the backbone cannot go on: connections are gone or would wait in vain. What is left to do is [`Server::drain`], and to be started anew.
     pub async fn failed(&self) {
         self.failed.cancelled().await;
     }
@@ -261,7 +260,12 @@ async fn tend(gateway: Arc<Gateway>, stop: CancellationToken) {
 /// The backbone, the sessions, and the other gateways where there are any.
 type Opened = (backbone::Handle, Arc<dyn Sessions>, Option<Others>);
 
-async fn backbone(settings: &Settings, node: &str, hub: Arc<Hub>) -> io::Result<Opened> {
+async fn backbone(
+    settings: &Settings,
+    node: &str,
+    hub: Arc<Hub>,
+    broken: &CancellationToken,
+) -> io::Result<Opened> {
     let retention = retention(settings);
     // Memory begins a new numbering with each process, which no earlier one's positions fit; disk
     // does where it has to.
@@ -289,7 +293,11 @@ async fn backbone(settings: &Settings, node: &str, hub: Arc<Hub>) -> io::Result<
             (Arc::new(disk), Arc::new(sessions), None)
         }
         Backbone::Nats => {
-            let opened = Nats::open(nats_options(settings, node), &retention, hub).await;
+            let options = nats::Options {
+                failed: broken.clone(),
+                ..nats_options(settings, node)
+            };
+            let opened = Nats::open(options, &retention, hub).await;
             let nats = opened.map_err(|error| io::Error::other(format!("nats: {error}")))?;
             let others = Others {
                 bus: nats.bus(),

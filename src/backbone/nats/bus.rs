@@ -203,7 +203,6 @@ impl Bus {
             .await?;
         let all = client.subscribe(names::node(None, kind)).await?;
         let mut questions = futures_util::stream::select(own, all);
-        let stop = self.link.stop.clone();
         let bus = self.clone();
         let room = Arc::new(Semaphore::new(ANSWERED_AT_ONCE));
         let serving = async move {
@@ -226,7 +225,7 @@ impl Bus {
                 });
             }
         };
-        tokio::spawn(stop.run_until_cancelled_owned(serving));
+        self.link.run(serving);
         Ok(())
     }
 }

@@ -86,6 +86,7 @@ pub(super) struct Link {
     pending: Mutex<Pending>,
     connects: AtomicU64,
     pub(super) stop: CancellationToken,
+    failed: CancellationToken,
 }
 
 impl Link {
@@ -104,14 +105,22 @@ impl Link {
             pending: Mutex::default(),
             connects: AtomicU64::new(0),
             stop: CancellationToken::new(),
+            failed: options.failed.clone(),
         });
-        let stop = link.stop.clone();
-        tokio::spawn(
-            stop.clone()
-                .run_until_cancelled_owned(link.clone().take_answers(answers)),
-        );
-        tokio::spawn(stop.run_until_cancelled_owned(link.clone().sweep()));
+        link.run(link.clone().take_answers(answers));
+        link.run(link.clone().sweep());
         Ok(link)
+    }
+
+    /// Runs something that the backbone cannot be without, until that stops. Where it panics, the gateway
+    /// has failed: its subscribers would wait in silence.
+    pub(super) fn run(&self, vital: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        let failed = self.failed.clone().drop_guard();
+        tokio::spawn(async move {
+            stop.run_until_cancelled_owned(vital).await;
+            failed.disarm();
+        });
     }
 
     /// Whether the connection stands, as far as is known.
@@ -373,4 +382,28 @@ fn is_temporary(error: &async_nats::ConnectError) -> bool {
         error.kind(),
         Kind::Authentication | Kind::AuthorizationViolation | Kind::ServerParse | Kind::Tls
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::contract::nats_server::NatsServer;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_panics_fails_the_gateway_and_what_ends_does_not() {
+        let server = NatsServer::start().await;
+        let options = Options {
+            servers: server.url().parse().into_iter().collect(),
+            ..Options::default()
+        };
+        let link = Link::open(&options, "a").await.unwrap();
+        let (ended, when) = tokio::sync::oneshot::channel::<()>();
+        link.run(async move { drop(ended) });
+        assert!(when.await.is_err());
+        assert!(!options.failed.is_cancelled());
+        link.run(async { panic!("a bug") });
+        let failed = tokio::time::timeout(Duration::from_secs(10), options.failed.cancelled());
+        failed.await.unwrap();
+        link.stop.cancel();
+    }
 }

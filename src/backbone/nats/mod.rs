@@ -45,6 +45,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 pub use self::bus::{Bus, Heard};
 pub use self::revocations::{Revocation, Revocations, Whose};
@@ -95,6 +96,8 @@ pub struct Options {
     pub node: String,
     /// How long is waited at the start for servers that are not there yet.
     pub connect_patience: Duration,
+    /// Cancelled when a part of the backbone has failed for good.
+    pub failed: CancellationToken,
 }
 
 impl Default for Options {
@@ -111,6 +114,7 @@ impl Default for Options {
             revocation_ttl: Duration::from_secs(30 * 24 * 3600),
             node: "gateway".to_owned(),
             connect_patience: Duration::from_secs(10),
+            failed: CancellationToken::new(),
         }
     }
 }
@@ -255,13 +259,7 @@ impl Nats {
             retention: retention.clone(),
             ends: Vec::new(),
         };
-        tokio::spawn(
-            shared
-                .link
-                .stop
-                .clone()
-                .run_until_cancelled_owned(caretaker.run()),
-        );
+        shared.link.run(caretaker.run());
         Ok(Self {
             shared,
             publisher,

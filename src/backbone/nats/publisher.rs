@@ -120,8 +120,7 @@ impl Publisher {
         acked: OnAck,
     ) -> Self {
         let (jobs, given) = mpsc::unbounded_channel();
-        let stop = link.stop.clone();
-        tokio::spawn(stop.run_until_cancelled_owned(send_all(link.clone(), given)));
+        link.run(send_all(link.clone(), given));
         Self {
             shared: Arc::new(Shared {
                 ids: (partitions > 1).then(|| Ids::new(link.clone(), partitions)),

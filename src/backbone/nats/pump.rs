@@ -119,8 +119,7 @@ pub(super) fn start(
         asking: asking.clone(),
         acts: Vec::new(),
     };
-    let stop = shared.link.stop.clone();
-    tokio::spawn(stop.run_until_cancelled_owned(pump.run(commands)));
+    shared.link.run(pump.run(commands));
     own
 }
 

@@ -66,12 +66,7 @@ impl Reader {
         let shorter = retention.history_ttl < retention.dedup_ttl;
         let infos = (0..options.partitions).map(|partition| {
             let (ask, asked) = mpsc::unbounded_channel();
-            let stop = link.stop.clone();
-            tokio::spawn(stop.run_until_cancelled_owned(answer_infos(
-                link.clone(),
-                names::stream(partition),
-                asked,
-            )));
+            link.run(answer_infos(link.clone(), names::stream(partition), asked));
             ask
         });
         Self {

@@ -93,7 +93,7 @@ impl Revocations {
 
     /// From now on `learn` is called with each that is written after `seen`, until the gateway ends.
     pub fn follow(&self, seen: u64, learn: impl Fn(Revocation) + Send + Sync + 'static) {
-        let (own, stop) = (self.clone(), self.link.stop.clone());
+        let own = self.clone();
         let following = async move {
             let (mut seen, mut failing) = (seen, false);
             loop {
@@ -111,7 +111,7 @@ impl Revocations {
                 failing = looked.is_err();
             }
         };
-        tokio::spawn(stop.run_until_cancelled_owned(following));
+        self.link.run(following);
     }
 
     async fn look(

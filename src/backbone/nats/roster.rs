@@ -35,7 +35,10 @@ pub(super) async fn enter(link: &Arc<Link>, name: &str, left: &CancellationToken
     }
     let written = first.is_ok().then(Instant::now);
     let keeping = keep(link.clone(), name.to_owned(), written);
-    tokio::spawn(left.clone().run_until_cancelled_owned(keeping));
+    let keeping = left.clone().run_until_cancelled_owned(keeping);
+    link.run(async {
+        keeping.await;
+    });
 }
 
 async fn keep(link: Arc<Link>, name: String, mut written: Option<Instant>) {

@@ -97,7 +97,6 @@ pub struct NatsSessions {
 impl NatsSessions {
     pub(super) fn new(link: Arc<Link>, bus: Bus) -> Self {
         let (writes, asked) = mpsc::unbounded_channel();
-        let stop = link.stop.clone();
         let shared = Arc::new(Shared {
             link,
             bus,
@@ -106,7 +105,7 @@ impl NatsSessions {
             taken: OnceLock::new(),
             claims: AtomicU64::new(0),
         });
-        tokio::spawn(stop.run_until_cancelled_owned(write_all(shared.clone(), asked)));
+        shared.link.run(write_all(shared.clone(), asked));
         Self {
             shared,
             runtime: tokio::runtime::Handle::current(),
