@@ -45,8 +45,14 @@ pub(crate) fn focus_row(_id: u64) -> bool {
 /// Nothing is in view.
 pub(crate) fn show_row(_id: u64) {}
 
-/// Nothing has the focus.
-pub(crate) fn catch_focus(_ev: &leptos::ev::FocusEvent, _list: HtmlElement) {}
+/// Nothing is laid out.
+pub(crate) fn place_rows(
+    _log: &HtmlElement,
+    _list: &HtmlElement,
+    _rows: &[(HtmlElement, bool)],
+    _others: &[HtmlElement],
+) {
+}
 
 /// Nothing is laid out.
 pub(crate) fn lay_rows(_list: &HtmlElement, _above: usize, _all: usize) {}

@@ -4,16 +4,14 @@
 use std::cell::RefCell;
 
 use js_sys::{Array, Error, Function, Reflect, RegExp};
-use leptos::prelude::{document, request_animation_frame};
+use leptos::prelude::document;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{FocusEvent, FocusOptions, HtmlElement, KeyboardEvent};
+use web_sys::{FocusOptions, HtmlElement, KeyboardEvent, Node};
 
 use super::live::show_element;
 
 thread_local! {
     static LOOKED_FOR: RefCell<Option<RegExp>> = const { RefCell::new(None) };
-    /// The row that the focus was led to last.
-    static WALKED_TO: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
 }
 
 /// From now on [`fits`] looks for this regular expression; the error says why it is none, and then
@@ -57,6 +55,34 @@ pub(crate) fn lay_rows(list: &HtmlElement, above: usize, all: usize) {
     }
 }
 
+/// Brings the rows into their order; those with `true` stand elsewhere as yet. All others that the list
+/// ever had leave the document. A focus that was in a row which goes is given to the log.
+pub(crate) fn place_rows(
+    log: &HtmlElement,
+    list: &HtmlElement,
+    rows: &[(HtmlElement, bool)],
+    others: &[HtmlElement],
+) {
+    let active = document().active_element();
+    let has_focus = |row: &HtmlElement| row.contains(active.as_deref());
+    let moved = rows.iter().filter(|(_, moved)| *moved).map(|(row, _)| row);
+    if moved.chain(others).any(has_focus) {
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        let _ = log.focus_with_options(&options);
+    }
+    for row in others {
+        row.remove();
+    }
+    let mut next: Option<&HtmlElement> = None;
+    for (row, moved) in rows.iter().rev() {
+        if *moved {
+            let _ = list.insert_before(row, next.map(|next| &**next as &Node));
+        }
+        next = Some(row);
+    }
+}
+
 /// The height of a list's rows in pixels; unknown while there is none.
 pub(crate) fn row_height(list: &HtmlElement) -> Option<f64> {
     let row = list.first_element_child()?;
@@ -75,9 +101,7 @@ pub(crate) fn focus_row(id: u64) -> bool {
     let Some(found) = opener(id) else {
         return false;
     };
-    let focused = found.focus().is_ok();
-    WALKED_TO.replace(Some(found));
-    focused
+    found.focus().is_ok()
 }
 
 /// Brings a row of the log into view, if it is there.
@@ -85,29 +109,6 @@ pub(crate) fn show_row(id: u64) {
     if let Some(row) = opener(id).and_then(|found| found.closest("li").ok()?) {
         show_element(&row);
     }
-}
-
-/// The focus leaves an element: where that is because rows come and go, it comes back, or the list takes
-/// it, so that the keyboard stays where it was.
-pub(crate) fn catch_focus(ev: &FocusEvent, list: HtmlElement) {
-    let target = ev.target().and_then(|t| t.dyn_into::<HtmlElement>().ok());
-    let Some(target) = target.filter(|_| ev.related_target().is_none()) else {
-        return;
-    };
-    request_animation_frame(move || {
-        let active = document().active_element();
-        if active.is_some_and(|e| e.tag_name() != "BODY") {
-            return;
-        }
-        let walked_to = WALKED_TO.with_borrow(|to| to.as_ref() == Some(&target));
-        if target.is_connected() && !walked_to {
-            return;
-        }
-        let options = FocusOptions::new();
-        options.set_prevent_scroll(true);
-        let to = if target.is_connected() { target } else { list };
-        let _ = to.focus_with_options(&options);
-    });
 }
 
 /// Up and Down in a list move the focus to the same button of the row above or below.
@@ -129,6 +130,5 @@ pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
     let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());
     if let Some(found) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = found.focus();
-        WALKED_TO.replace(Some(found));
     }
 }

@@ -62,7 +62,7 @@ fn whole(page: Page, row: &Arc<Row>, raw: RwSignal<bool>) -> AnyView {
             <div class="detail-head">
                 <h3>{format!("#{id} ")} {visible(&row.kind).into_owned()}</h3>
                 <p class="hint">{about}</p>
-                {row.link.map(|link| view! { <LinkButton page way=row.way link tabindex="0" /> })}
+                <LinkButton page link=row.link.map(|link| (row.way, link)) tabindex="0" />
                 <span class="row-acts">
                     {is_json
                         .then(|| {
@@ -82,7 +82,7 @@ fn whole(page: Page, row: &Arc<Row>, raw: RwSignal<bool>) -> AnyView {
                     </button>
                 </span>
             </div>
-            {row.code.map(|code| view! { <Mend code /> })}
+            <Mend code=row.code />
             <div class="detail-body" tabindex="0" role="group" aria-label="The frame">
                 {body}
             </div>

@@ -12,7 +12,8 @@ use super::super::page::Page;
 use super::super::playground::listing::Filter;
 use super::super::playground::log::Row;
 use super::frame_detail::FrameDetail;
-use super::log_row::LogRow;
+use super::log_row::{LogRow, Shown};
+use super::log_rows::Rows;
 use super::log_tools::{Count, Tools};
 use super::session::Banner;
 use super::topics::Topics;
@@ -28,6 +29,7 @@ const TOPICS: usize = 200;
 #[component]
 pub fn FrameLog(page: Page) -> impl IntoView {
     let latest = page.reading.latest;
+    let pinned = Memo::new(move |_| page.shown().with(|p| p.log().pinned().cloned().collect()));
     view! {
         <section id="log" class="panel log-panel" aria-labelledby="log-title">
             <div class="panel-head">
@@ -39,9 +41,9 @@ pub fn FrameLog(page: Page) -> impl IntoView {
                 <Banner page />
             </div>
             <Tools page />
-            <Pinned page />
+            <Pinned page pinned />
             {move || latest.get().then(|| view! { <Latest page /> })}
-            <Frames page />
+            <Frames page pinned />
             <FrameDetail page />
         </section>
     }
@@ -50,7 +52,7 @@ pub fn FrameLog(page: Page) -> impl IntoView {
 
 /// The rows that pass the filter, as far as they are in view.
 #[component]
-fn Frames(page: Page) -> impl IntoView {
+fn Frames(page: Page, pinned: Memo<Vec<Arc<Row>>>) -> impl IntoView {
     let reading = page.reading;
     let (follow, first, listing) = (reading.follow, reading.first, reading.listing);
     let scroller = NodeRef::<html::Div>::new();
@@ -186,11 +188,6 @@ fn Frames(page: Page) -> impl IntoView {
             node_ref=scroller
             on:scroll=scrolled
             on:keydown=move |ev| browser::focus_neighbour(&ev)
-            on:focusout=move |ev| {
-                if let Some(log) = scroller.get_untracked() {
-                    browser::catch_focus(&ev, (*log).clone());
-                }
-            }
         >
             <p class="log-empty" class:absent=move || { all.get() > 0 }>
                 {move || {
@@ -202,9 +199,11 @@ fn Frames(page: Page) -> impl IntoView {
                 }}
             </p>
             <ol class="rows window" node_ref=list aria-label=label>
-                <For each=move || rows.get() key=|row| (row.id, row.link.is_some()) let:row>
-                    <LogRow page row stop />
-                </For>
+                {move || {
+                    page.alive
+                        .get()
+                        .then(|| view! { <Rows page log=scroller list rows stop pinned /> })
+                }}
             </ol>
         </div>
     }
@@ -213,19 +212,17 @@ fn Frames(page: Page) -> impl IntoView {
 
 /// The rows that stay in view.
 #[component]
-fn Pinned(page: Page) -> impl IntoView {
-    let rows: Memo<Vec<Arc<Row>>> =
-        Memo::new(move |_| page.shown().with(|p| p.log().pinned().cloned().collect()));
-    let stop = Memo::new(move |_| rows.with(|rows| rows.first().map_or(0, |row| row.id)));
+fn Pinned(page: Page, pinned: Memo<Vec<Arc<Row>>>) -> impl IntoView {
+    let stop = Memo::new(move |_| pinned.with(|rows| rows.first().map_or(0, |row| row.id)));
     view! {
         <ol
             class="rows pinned"
-            class:absent=move || rows.with(Vec::is_empty)
+            class:absent=move || pinned.with(Vec::is_empty)
             aria-label="Pinned frames"
             on:keydown=move |ev| browser::focus_neighbour(&ev)
         >
-            <For each=move || rows.get() key=|row| (row.id, row.link.is_some()) let:row>
-                <LogRow page row stop />
+            <For each=move || pinned.get() key=|row| (row.id, row.link.is_some()) let:row>
+                <LogRow page row=Shown(Signal::stored(Some(row))) stop pinned />
             </For>
         </ol>
     }

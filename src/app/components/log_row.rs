@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use leptos::html;
 use leptos::prelude::*;
 
 use super::super::browser;
@@ -13,68 +14,106 @@ use crate::protocol::ErrorCode;
 /// Characters of a frame that a row has room for; the whole frame is seen when the row is opened.
 const SHOWN: usize = 400;
 
-/// One row, as high as every other. `stop` is the row that the Tab key goes to.
+/// The row that is shown in a place, if one is.
+#[derive(Clone, Copy)]
+pub struct Shown(pub Signal<Option<Arc<Row>>>);
+
+impl Shown {
+    fn map<T>(self, look: impl FnOnce(&Row) -> T) -> Option<T> {
+        self.0.with(|row| row.as_deref().map(look))
+    }
+
+    fn id(self) -> Option<u64> {
+        self.map(|row| row.id)
+    }
+
+    /// What to do with the row that is shown when a button is pressed.
+    fn on<E>(self, act: impl Fn(&Arc<Row>) + 'static) -> impl Fn(E) + 'static {
+        move |_| {
+            if let Some(row) = self.0.get_untracked() {
+                act(&row);
+            }
+        }
+    }
+}
+
+/// A place in which one row after the other is shown, each as high as every other. Everything in it is
+/// there from the start, since thousands of rows a second go through. `stop` is the row that the Tab key
+/// goes to.
 #[component]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a component owns its properties"
-)]
-pub fn LogRow(page: Page, row: Arc<Row>, stop: Memo<u64>) -> impl IntoView {
-    let (id, client) = (row.id, row.client);
-    let tabindex = Memo::new(move |_| if stop.get() == id { "0" } else { "-1" });
-    let open = Memo::new(move |_| page.reading.opened.get() == Some(id));
-    let tone = match row.tone {
+pub fn LogRow(
+    page: Page,
+    row: Shown,
+    stop: Memo<u64>,
+    pinned: Memo<Vec<Arc<Row>>>,
+    #[prop(optional)] element: NodeRef<html::Li>,
+) -> impl IntoView {
+    let tabindex = Memo::new(move |_| match row.id() {
+        Some(id) if id == stop.get() => "0",
+        _ => "-1",
+    });
+    let open = Memo::new(move |_| row.id().is_some() && row.id() == page.reading.opened.get());
+    let tone = |row: &Row| match row.tone {
         Tone::Plain => "plain",
         Tone::Notable => "notable",
         Tone::Trouble => "trouble",
     };
-    let topic = row
-        .topic
-        .as_deref()
-        .map(|topic| visible(topic).into_owned());
-    let kind = visible(&row.kind).into_owned();
+    let link = Signal::derive(move || row.map(|row| Some((row.way, row.link?))).flatten());
+    let code = Signal::derive(move || row.map(|row| row.code).flatten());
+    let kind = move || row.map(|row| visible(&row.kind).into_owned());
+    let topic = move || row.map(|row| Some(visible(row.topic.as_deref()?).into_owned()));
     view! {
         <li
+            node_ref=element
             class="row"
             class:open=move || open.get()
-            data-row=id
-            data-client=client.letter()
-            data-way=row.way.word()
-            data-tone=tone
-            data-type=row.kind.clone()
+            class:mended=move || code.get().is_some()
+            data-row=move || row.id()
+            data-client=move || row.map(|row| row.client.letter())
+            data-way=move || row.map(|row| row.way.word())
+            data-tone=move || row.map(tone)
+            data-type=move || row.map(|row| row.kind.clone())
         >
             <div class="row-head">
                 <span class="row-way">
-                    <span class="arrow" aria-hidden="true">{row.way.arrow()}</span>
-                    <span class="way-word">{row.way.word()}</span>
+                    <span class="arrow" aria-hidden="true">
+                        {move || row.map(|row| row.way.arrow())}
+                    </span>
+                    <span class="way-word">{move || row.map(|row| row.way.word())}</span>
                 </span>
                 <span class="row-client">
                     <span class="visually-hidden">"client "</span>
-                    {client.letter()}
+                    {move || row.map(|row| row.client.letter())}
                 </span>
-                <time class="row-time">{clock(row.at, browser::minutes_east())}</time>
+                <time class="row-time">
+                    {move || row.map(|row| clock(row.at, browser::minutes_east()))}
+                </time>
                 <button
                     type="button"
                     class="row-type"
                     data-act="open"
                     tabindex=move || tabindex.get()
-                    aria-label=format!("Open frame {id}: {kind}")
+                    aria-label=move || {
+                        row.map(|row| format!("Open frame {}: {}", row.id, visible(&row.kind)))
+                    }
                     aria-expanded=move || open.get().to_string()
-                    on:click=move |_| page.toggle_row(id)
+                    on:click=row.on(move |row| page.toggle_row(row.id))
                 >
-                    {kind.clone()}
+                    {kind}
                 </button>
-                {topic.map(|topic| view! { <span class="row-topic">{topic}</span> })}
+                <span class="row-topic" class:absent=move || topic().flatten().is_none()>
+                    {move || topic().flatten()}
+                </span>
                 <span class="row-side">
-                    {format!("#{id} ")}
-                    {row.link.map(|link| view! { <LinkButton page way=row.way link tabindex /> })}
-                    <Acts page row=Arc::clone(&row) tabindex />
+                    {move || row.map(|row| format!("#{} ", row.id))}
+                    <LinkButton page link tabindex />
+                    <Acts page row pinned tabindex />
                 </span>
             </div>
-            <pre class="row-text" on:click=move |_| page.toggle_row(id)>
-                {visible_to(&row.text, SHOWN).into_owned()}
+            <pre class="row-text" on:click=row.on(move |row| page.toggle_row(row.id))>
+                {move || row.map(|row| visible_to(&row.text, SHOWN).into_owned())}
             </pre>
-            {row.code.map(|code| view! { <Mend code /> })}
+            <Mend code />
         </li>
     }
     .into_any()
@@ -82,55 +121,61 @@ pub fn LogRow(page: Page, row: Arc<Row>, stop: Memo<u64>) -> impl IntoView {
 
 /// What can be done with a row.
 #[component]
-fn Acts(page: Page, row: Arc<Row>, tabindex: Memo<&'static str>) -> impl IntoView {
-    let (id, client) = (row.id, row.client);
+fn Acts(
+    page: Page,
+    row: Shown,
+    pinned: Memo<Vec<Arc<Row>>>,
+    tabindex: Memo<&'static str>,
+) -> impl IntoView {
+    let label = move |verb| row.id().map(|id| format!("{verb} frame {id}"));
     let copied = RwSignal::new(None);
-    let text = Arc::clone(&row.text);
-    let copy = move |_| browser::copy(&text, move |ok| copied.set(Some(ok)));
-    let again = (row.way == Way::Sent && !untrack(|| page.is_imported())).then(|| {
-        let text = row.text.to_string();
-        view! {
+    let copy = move |row: &Arc<Row>| {
+        let id = row.id;
+        browser::copy(&row.text, move |ok| copied.set(Some((id, ok))));
+    };
+    let copied = move || copied.get().filter(|(id, _)| Some(*id) == row.id());
+    let is_sent = move || row.map(|row| row.way == Way::Sent) == Some(true);
+    let again = move |row: &Arc<Row>| page.put(row.client, row.text.to_string());
+    let is_pinned = move |id| pinned.with(|all| all.iter().any(|row| row.id == id));
+    let pin = Memo::new(move |_| match row.id() {
+        Some(id) if is_pinned(id) => "Unpin",
+        _ => "Pin",
+    });
+    view! {
+        <span class="row-acts">
             <button
                 type="button"
                 class="row-act"
+                class:absent=move || !is_sent() || page.is_imported()
                 data-act="again"
                 tabindex=move || tabindex.get()
-                aria-label=format!("Repeat frame {id}")
-                on:click=move |_| page.put(client, text.clone())
+                aria-label=move || label("Repeat")
+                on:click=row.on(again)
             >
                 "Repeat"
             </button>
-        }
-    });
-    let pinned = Memo::new(move |_| page.shown().with(|p| p.log().is_pinned(id)));
-    view! {
-        <span class="row-acts">
-            {again}
             <button
                 type="button"
                 class="row-act"
                 data-act="pin"
                 tabindex=move || tabindex.get()
-                aria-label=move || {
-                    let verb = if pinned.get() { "Unpin" } else { "Pin" };
-                    format!("{verb} frame {id}")
-                }
-                on:click=move |_| page.toggle_pin(&row)
+                aria-label=move || label(pin.get())
+                on:click=row.on(move |row| page.toggle_pin(row))
             >
-                {move || if pinned.get() { "Unpin" } else { "Pin" }}
+                {move || pin.get()}
             </button>
             <button
                 type="button"
                 class="row-act"
                 data-act="copy"
                 tabindex=move || tabindex.get()
-                aria-label=format!("Copy frame {id}")
-                on:click=copy
+                aria-label=move || label("Copy")
+                on:click=row.on(copy)
             >
-                {move || match copied.get() {
+                {move || match copied() {
                     None => "Copy",
-                    Some(true) => "Copied",
-                    Some(false) => "No clipboard",
+                    Some((_, true)) => "Copied",
+                    Some((_, false)) => "No clipboard",
                 }}
             </button>
         </span>
@@ -138,28 +183,36 @@ fn Acts(page: Page, row: Arc<Row>, tabindex: Memo<&'static str>) -> impl IntoVie
     .into_any()
 }
 
-/// The request or the answer of a row, and the way to it.
+/// The request or the answer of a row that went this way, and the way to it.
 #[component]
 pub fn LinkButton(
     page: Page,
-    way: Way,
-    link: Link,
+    #[prop(into)] link: Signal<Option<(Way, Link)>>,
     #[prop(into)] tabindex: Signal<&'static str>,
 ) -> impl IntoView {
-    let verb = if way == Way::Sent {
-        "answered by"
-    } else {
-        "answers"
+    let words = |(way, link): (Way, Link)| {
+        let verb = if way == Way::Sent {
+            "answered by"
+        } else {
+            "answers"
+        };
+        format!("{verb} #{} after {}", link.row, span(link.ms))
+    };
+    let go = move |_| {
+        if let Some((_, link)) = link.get_untracked() {
+            page.go_to_row(link.row);
+        }
     };
     view! {
         <button
             type="button"
             class="row-act row-link"
+            class:absent=move || link.get().is_none()
             data-act="link"
             tabindex=move || tabindex.get()
-            on:click=move |_| page.go_to_row(link.row)
+            on:click=go
         >
-            {format!("{verb} #{} after {}", link.row, span(link.ms))}
+            {move || link.get().map(words)}
         </button>
     }
     .into_any()
@@ -167,10 +220,13 @@ pub fn LinkButton(
 
 /// What mends an error, and where it is told of.
 #[component]
-pub fn Mend(code: ErrorCode) -> impl IntoView {
+pub fn Mend(#[prop(into)] code: Signal<Option<ErrorCode>>) -> impl IntoView {
     view! {
-        <p class="mend">
-            {code.mend()} " " <a href=format!("#error-{}", code.as_str())>{code.as_str()}</a>
+        <p class="mend" class:absent=move || code.get().is_none()>
+            {move || code.get().map(ErrorCode::mend)} " "
+            <a href=move || {
+                code.get().map(|code| format!("#error-{}", code.as_str()))
+            }>{move || code.get().map(ErrorCode::as_str)}</a>
         </p>
     }
     .into_any()

@@ -11,6 +11,7 @@ mod frame_detail;
 mod frame_log;
 mod http_corner;
 mod log_row;
+mod log_rows;
 mod log_tools;
 mod palette;
 mod pictures;

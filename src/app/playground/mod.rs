@@ -25,6 +25,7 @@ pub mod phase;
 pub mod replaying;
 pub mod scenario;
 pub mod session_file;
+pub mod slots;
 pub mod takeaway;
 pub mod text;
 pub mod token;
