@@ -81,6 +81,23 @@ test('the log is saved without its tokens, and comes back with its filters, read
   await expect(button(page, 'Clear')).toBeEnabled()
 })
 
+test('the frames of a file stand in the place of those with the same numbers', async ({ page }) => {
+  const topic = unique('own')
+  await ready(page, topic)
+  await send(page, 'ping')
+  await expect(rows(page, 'pong')).toHaveCount(1)
+  const types = await log(page).locator('.row-type').allInnerTexts()
+  expect(types).toContain('setup')
+  await log(page).getByRole('button', { name: 'Open frame 2: setup' }).focus()
+  await imports(page, file(...[1, 2, 3, 4].map((n) => line(`{"type":"message","topic":"other","seqNo":${n},"messageId":"m${n}","data":${n}}`, { direction: 'received' }))))
+  await expect(log(page).locator('.row-type')).toHaveText(['message', 'message', 'message', 'message'])
+  await expect(log(page).locator('.row-text')).toHaveText([1, 2, 3, 4].map((n) => new RegExp(`"data":${n}}$`)))
+  await expect(log(page).locator('.row-topic')).toHaveText(['other', 'other', 'other', 'other'])
+  await expect(log(page).locator('li[data-way="received"]')).toHaveCount(4)
+  await button(page, 'Back to the live log').click()
+  await expect(log(page).locator('.row-type')).toHaveText(types)
+})
+
 test('a file can be dropped', async ({ page }) => {
   await open(page)
   await tool(page)

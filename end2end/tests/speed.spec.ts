@@ -1,19 +1,32 @@
 // 5,000 messages a second on one page, while somebody types.
 //
 // By default a few seconds that ask only for what a busy machine can keep too: every message is shown or
-// counted as dropped, the page answers, its memory has a bound. SPEED_SECONDS=60 is the measurement: it asks for
-// the rate, for a typing latency under 100 ms and for a memory that stays level.
+// counted as dropped, the page answers, its memory stays level. SPEED_SECONDS=60 is the measurement: it asks for
+// the rate and for a typing latency under 100 ms as well.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CDPSession, Page } from '@playwright/test'
 import { expect, field, ready, rows, send, test, unique } from './page'
 
 const RATE = 5_000
-const SECONDS = Number(process.env.SPEED_SECONDS ?? 3)
+const SECONDS = Number(process.env.SPEED_SECONDS ?? 10)
 const MEASURES = process.env.SPEED_SECONDS !== undefined
 const BATCH = 250
 const MIB = 1024 * 1024
 /** Far above what the log may keep. */
 const MOST_MEMORY = 256 * MIB
+/** What memory may rise by once the log is full, which it is before the third sample. */
+const MOST_RISE = MIB
+const FULL = 2
+
+/**
+ * Playwright asks to be told of every WebSocket frame, which at this rate costs the browser more than the page does. There
+ * is no public way to ask for less.
+ */
+async function hearNothing(page: Page): Promise<void> {
+  type Inner = { delegate: { _mainFrameSession: { _client: { send(method: string): Promise<void> } } } }
+  const { _connection: inner } = page as unknown as { _connection: { toImpl(page: Page): Inner } }
+  await inner.toImpl(page).delegate._mainFrameSession._client.send('Network.disable')
+}
 
 /** Publishes at the rate, or as fast as the gateway takes it. Returns how long it took, in seconds. */
 async function publish(topic: string, baseURL: string): Promise<number> {
@@ -69,7 +82,6 @@ async function counted(page: Page): Promise<number> {
 }
 
 const quantile = (values: number[], q: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]
-const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 test(`${RATE} messages a second for ${SECONDS} s, while somebody types`, async ({ page, baseURL }) => {
   test.setTimeout((SECONDS + 90) * 1000)
@@ -77,6 +89,7 @@ test(`${RATE} messages a second for ${SECONDS} s, while somebody types`, async (
   await ready(page, topic)
   await field(page, 'Message').selectOption('publish')
   const cdp = await page.context().newCDPSession(page)
+  await hearNothing(page)
   await watchKeys(page)
   const before = await counted(page)
   const samples = [await memory(page, cdp)]
@@ -110,21 +123,19 @@ test(`${RATE} messages a second for ${SECONDS} s, while somebody types`, async (
   await expect(rows(page, 'pong')).toHaveCount(1)
   const times = await keyTimes(page)
   const most = Math.max(...samples.map(({ heap, wasm }) => heap + wasm))
-  // The log is full within two seconds; memory is compared from then on.
-  const full = samples.slice(2)
-  const half = Math.floor(full.length / 2)
-  const rise = (of: 'heap' | 'wasm') => (full.length < 4 ? 0 : (mean(full.slice(half).map((s) => s[of])) - mean(full.slice(0, half).map((s) => s[of]))) / MIB)
+  const full = samples[Math.min(FULL, samples.length - 1)]!
+  const rise = (of: 'heap' | 'wasm') => samples.at(-1)![of] - full[of]
   const mib = (of: 'heap' | 'wasm') => samples.map((s) => (s[of] / MIB).toFixed(1)).join(' ')
   console.log(
     `page: ${Math.round((RATE * SECONDS) / took)} messages/s for ${took.toFixed(1)} s, all there ${late.toFixed(0)} ms later; ` +
       `${times.length} keys, p50 ${quantile(times, 0.5).toFixed(0)} ms, p99 ${quantile(times, 0.99).toFixed(0)} ms, most ${Math.max(...times).toFixed(0)} ms\n` +
-      `heap MiB: ${mib('heap')}; second half ${rise('heap').toFixed(2)} above the first\nwasm MiB: ${mib('wasm')}; second half ${rise('wasm').toFixed(2)} above the first`,
+      `heap MiB: ${mib('heap')}\nwasm MiB: ${mib('wasm')}`,
   )
   expect(most).toBeLessThan(MOST_MEMORY)
+  expect(rise('heap')).toBeLessThan(MOST_RISE)
+  expect(rise('wasm')).toBeLessThan(MOST_RISE)
   if (MEASURES) {
     expect((RATE * SECONDS) / took).toBeGreaterThan(RATE * 0.98)
     expect(quantile(times, 0.99)).toBeLessThan(100)
-    expect(rise('heap')).toBeLessThan(4)
-    expect(rise('wasm')).toBeLessThan(4)
   }
 })
