@@ -83,8 +83,6 @@ looks: build end2end/node_modules/.complete
 conformance:
 	@.ci/autobahn
 
-# They leave a program behind that `make run` serves: its page looks for its files by this name.
-chaos soak bench: export LEPTOS_OUTPUT_NAME := micro-socket
 chaos soak: export CHAOS_SEED := $(SEED)
 chaos soak: RELEASE := --release
 chaos:

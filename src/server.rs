@@ -374,7 +374,7 @@ fn limits(settings: &Settings) -> Limits {
 
 /// Under cargo-leptos its environment says how the page is built; otherwise it is the release's.
 fn leptos_options() -> LeptosOptions {
-    let watched = std::env::var_os("LEPTOS_OUTPUT_NAME").is_some();
+    let watched = std::env::var_os("LEPTOS_SITE_ROOT").is_some();
     let from_environment = watched.then(|| leptos::config::get_configuration(None).ok());
     match from_environment.flatten() {
         Some(configuration) => configuration.leptos_options,
