@@ -9,6 +9,10 @@ export class Emitter<E> {
     return () => void set.delete(listener)
   }
 
+  has(type: keyof E): boolean {
+    return !!this.#listeners[type]?.size
+  }
+
   /** Calls the listeners in the order in which they came; whether there was one. */
   emit<K extends keyof E>(type: K, event: E[K]): boolean {
     const listeners = [...(this.#listeners[type] ?? [])]

@@ -9,8 +9,9 @@ export interface Entry<T> {
   message: Message<T>
   /** Length of its frame. */
   size: number
-  /** The subscription that brought it. */
+  /** The subscription that brought it, and the numbering that its seqNo belongs to. */
   generation: number
+  epoch: string | undefined
 }
 
 class Reader<T> {
@@ -20,7 +21,7 @@ class Reader<T> {
 }
 
 export class Inbox<T> {
-  /** Keeps what comes before the first loop or listener. */
+  /** Keeps what comes while there is no loop and no listener. */
   #early: Reader<T> | undefined = new Reader()
   #readers = new Set<Reader<T>>([this.#early!])
   #ended = false
@@ -28,12 +29,21 @@ export class Inbox<T> {
   #limit: number
   #taken: (entry: Entry<T>) => void
   #drained: () => void
+  #heard: () => boolean
 
-  /** `taken`: every loop has taken the message. `drained`: there is room again. */
-  constructor(limit: number, taken: (entry: Entry<T>) => void, drained: () => void) {
+  /** `taken`: every loop has taken the message. `drained`: there is room again. `heard`: whether there is a listener. */
+  constructor(limit: number, taken: (entry: Entry<T>) => void, drained: () => void, heard: () => boolean) {
     this.#limit = limit
     this.#taken = taken
     this.#drained = drained
+    this.#heard = heard
+  }
+
+  /** The oldest message of a topic that a loop has not taken. */
+  oldest(topic: string): Entry<T> | undefined {
+    // Every loop waits for the last so many of what came: the longest of these has the others in it.
+    const [slowest] = [...this.#readers].sort((one, other) => other.entries.length - one.entries.length)
+    return slowest?.entries.find(({ entry }) => entry.message.topic === topic)?.entry
   }
 
   /** Whether every loop has room for a message of this size. */
@@ -88,7 +98,8 @@ export class Inbox<T> {
       }
     } finally {
       this.#readers.delete(reader)
-      while (this.#shift(reader)); // nobody will take them: they hold nothing up
+      if (!this.#readers.size && !this.#heard()) this.#readers.add((this.#early = reader)) // for the next loop
+      else while (this.#shift(reader)); // the others have them too
     }
   }
 

@@ -78,6 +78,7 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
       options.bufferSize ?? 1024,
       ({ message, size, generation }) => this.#taken(message, size, generation),
       () => this.#topics.unpause() && this.#ask(),
+      () => this.#events.has('message'),
     )
     this.ready = this.#ready.promise
     this.#topics = new Topics(topics, options.qos)
@@ -97,8 +98,8 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
 
   /**
    * The messages, until the socket ends; throws when it ends by anything but `close()`. The first loop
-   * or listener gets everything from the beginning. A loop that lags pauses its topics, which go on
-   * from the history when it caught up.
+   * or listener gets everything from the beginning, and one that follows the last what that one left. A
+   * loop that lags pauses its topics, which go on from the history when it caught up.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Message<T>, void, undefined> {
     return this.#inbox.read()
@@ -130,10 +131,14 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
     if (this.#state === 'ready') this.#send(this.#topics.leave(topic)) // else the gateway is told once it is ready
   }
 
-  /** How far this program is in a topic: `subscribe(topic, { lastSeq: seqNo, epoch })` goes on from there. */
+  /**
+   * How far this program is in a topic: `subscribe(topic, { lastSeq: seqNo, epoch })` goes on from there.
+   * What a loop has not taken yet comes after it.
+   */
   position(topic: string): Position | undefined {
     const position = this.#topics.find(topic)?.position
-    return position && { ...position }
+    const waiting = position && this.#inbox.oldest(topic)
+    return waiting ? { epoch: waiting.epoch, seqNo: waiting.message.seqNo - 1 } : position && { ...position }
   }
 
   /**
@@ -289,7 +294,8 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
     const after = topic.position.seqNo
     topic.position.seqNo = seqNo
     if (prevSeq > after) this.#events.emit('gap', { topic: name, after, before: seqNo })
-    if (this.#inbox.put({ message, size, generation: topic.generation })) this.#events.emit('message', message)
+    const { generation, position } = topic
+    if (this.#inbox.put({ message, size, generation, epoch: position.epoch })) this.#events.emit('message', message)
   }
 
   #refused(frame: ErrorFrame): void {

@@ -124,7 +124,7 @@ test('close ends everything in order', TIMEOUT, async (t) => {
   const gateway = await Gateway.start(t)
   const socket = byTopics<number>(t, gateway.url, ['t'])
   await socket.publish('t', 1)
-  await until(() => socket.position('t')?.seqNo === 1)
+  await until(async () => (await gateway.stats()).delivered === 1)
   const closed = next(socket, 'close')
   await Promise.all([socket.close(3001, 'enough'), socket.close()])
   assert.deepEqual(await closed, { code: 3001, reason: '', wasClean: true })
