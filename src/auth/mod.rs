@@ -67,6 +67,18 @@ impl Principal {
         }
     }
 
+    /// Whether the token holds at this moment, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenExpired`].
+    pub fn unexpired(&self, unix_ms: u64) -> Result<(), Refusal> {
+        if self.expires_unix_ms.is_some_and(|at| at <= unix_ms) {
+            let text = "the token has expired; get a new one";
+            return Err(Refusal::new(ErrorCode::TokenExpired, text));
+        }
+        Ok(())
+    }
+
     /// Whether the token was issued up to this moment, in milliseconds since the Unix epoch. `iat` is
     /// mostly in whole seconds: of the same second it cannot be told, and counts. So does a token that
     /// does not say when it was issued.

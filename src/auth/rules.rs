@@ -70,20 +70,17 @@ impl Rules {
         {
             return Err(refuse("the token's jti is longer than 255 bytes"));
         }
-        let expires_unix_ms = exp_ms.saturating_add(leeway_ms);
-        if expires_unix_ms <= now_ms {
-            let text = "the token has expired; get a new one";
-            return Err(Refusal::new(ErrorCode::TokenExpired, text));
-        }
         let topics = claims.topics.unwrap_or_default();
-        Ok(Principal {
+        let principal = Principal {
             grants: Grants::of(&topics.read, &topics.write, &user),
             user: user.into(),
-            expires_unix_ms: Some(expires_unix_ms),
+            expires_unix_ms: Some(exp_ms.saturating_add(leeway_ms)),
             token_id: claims.jti.map(Into::into),
             issued_unix_ms,
             admin: claims.admin.unwrap_or(false),
-        })
+        };
+        principal.unexpired(now_ms)?;
+        Ok(principal)
     }
 }
 

@@ -174,10 +174,17 @@ impl Gateway {
     pub fn authenticate(self: &Arc<Self>, token: &str) -> Checking {
         let authenticator = self.authenticator.read().clone();
         match authenticator.authenticate(self.now().unix_ms, token) {
-            Checking::Done(answer) => Checking::Done(answer.and_then(|who| self.unrevoked(who))),
+            Checking::Done(answer) => Checking::Done(answer.and_then(|who| {
+                self.unrevoked(&who)?;
+                Ok(who)
+            })),
             Checking::Waiting(answer) => {
                 let gateway = self.clone();
-                Checking::Waiting(Box::pin(async move { gateway.unrevoked(answer.await?) }))
+                Checking::Waiting(Box::pin(async move {
+                    let who = answer.await?;
+                    gateway.still(&who)?;
+                    Ok(who)
+                }))
             }
         }
     }
@@ -187,12 +194,21 @@ impl Gateway {
         *self.authenticator.write() = Arc::new(authenticator);
     }
 
-    fn unrevoked(&self, principal: Principal) -> Result<Principal, Refusal> {
-        if self.revoked.lock().refuses(&principal) {
+    /// Whether somebody who was let in may still act: a request's body may come long after its token.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenExpired`], or [`ErrorCode::AuthFailed`] when the token was revoked.
+    pub fn still(&self, principal: &Principal) -> Result<(), Refusal> {
+        principal.unexpired(self.now().unix_ms)?;
+        self.unrevoked(principal)
+    }
+
+    fn unrevoked(&self, principal: &Principal) -> Result<(), Refusal> {
+        if self.revoked.lock().refuses(principal) {
             let text = "the token was revoked; get a new one";
             return Err(Refusal::new(ErrorCode::AuthFailed, text));
         }
-        Ok(principal)
+        Ok(())
     }
 
     /// Refuses the user's tokens issued until this moment, and the token of this id, from now on. With

@@ -16,8 +16,7 @@ use crate::protocol::message::AnyJson;
 use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic, check_depth};
 
 use super::AppState;
-use super::bearer::Bearer;
-use super::body::Body;
+use super::bearer::{Bearer, Signed};
 use super::demo::topic_of;
 use super::error::{ApiError, ErrorBody, bad};
 use super::names::{MessageName, TopicName};
@@ -124,8 +123,7 @@ enum Response_ {
         (status = 503, description = "The backbone is away; send the same messageId again.", body = ErrorBody)))]
 pub(super) async fn publish(
     State(state): State<AppState>,
-    Bearer(principal): Bearer,
-    body: Body,
+    Signed(Bearer(principal), body): Signed<Bearer>,
 ) -> Result<Response, ApiError> {
     let expected = "{topic, payload, messageId?, sig?} or an array of them";
     if !body.0.trim_ascii_start().starts_with(b"[") {

@@ -1,6 +1,6 @@
 //! The token of an HTTP request.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header;
 use http::request::Parts;
 use utoipa::Modify;
@@ -11,6 +11,7 @@ use crate::auth::Principal;
 use crate::metrics::Refused;
 use crate::protocol::{ErrorCode, Refusal};
 
+use super::body::Body;
 use super::error::ApiError;
 use super::{AppState, origin};
 
@@ -40,6 +41,12 @@ impl FromRequestParts<AppState> for Bearer {
     }
 }
 
+impl AsRef<Principal> for Bearer {
+    fn as_ref(&self) -> &Principal {
+        &self.0
+    }
+}
+
 /// Whoever sent a token with the claim `admin: true`; with demo auth any token, while the demo endpoints
 /// are on.
 pub(super) struct Operator(pub(super) Principal);
@@ -55,6 +62,31 @@ impl FromRequestParts<AppState> for Operator {
             return Err(Refusal::new(ErrorCode::AclDenied, text).into());
         }
         Ok(Self(principal))
+    }
+}
+
+impl AsRef<Principal> for Operator {
+    fn as_ref(&self) -> &Principal {
+        &self.0
+    }
+}
+
+/// A request that says who sent it and has a body, which may come long after the token. Who is a stranger is refused
+/// before the body is read; whose token expired or was revoked in the meantime, after.
+pub(super) struct Signed<Who>(pub(super) Who, pub(super) Body);
+
+impl<Who> FromRequest<AppState> for Signed<Who>
+where
+    Who: FromRequestParts<AppState, Rejection = ApiError> + AsRef<Principal> + Send,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let who = Who::from_request_parts(&mut parts, state).await?;
+        let body = Body::from_request(Request::from_parts(parts, body), state).await?;
+        state.gateway.still(who.as_ref())?;
+        Ok(Self(who, body))
     }
 }
 

@@ -14,8 +14,7 @@ use crate::cluster::{Connections, Disconnected, TopicList, Unsubscribed};
 use crate::protocol::{Refusal, Topic};
 
 use super::AppState;
-use super::bearer::Operator;
-use super::body::Body;
+use super::bearer::{Operator, Signed};
 use super::error::{ApiError, ErrorBody, bad};
 use super::names::{MAX_NAME_BYTES, TopicName, UserName, one_of};
 
@@ -136,8 +135,7 @@ pub(super) struct Unsubscribe {
         (status = 400, description = "Not well formed, or a bad topic.", body = ErrorBody)))]
 pub(super) async fn unsubscribe(
     State(state): State<AppState>,
-    Operator(by): Operator,
-    body: Body,
+    Signed(Operator(by), body): Signed<Operator>,
 ) -> Result<Json<Unsubscribed>, ApiError> {
     let request: Unsubscribe = body.json("{user, topic}")?;
     check_name(&request.user)?;
@@ -203,8 +201,7 @@ const fn yes() -> bool {
         (status = 503, description = "The issuer's keys cannot be fetched, or it is not known to be done on the other gateways.", body = ErrorBody)))]
 pub(super) async fn disconnect(
     State(state): State<AppState>,
-    Operator(principal): Operator,
-    body: Body,
+    Signed(Operator(principal), body): Signed<Operator>,
 ) -> Result<Json<Disconnected>, ApiError> {
     let request: Disconnect = body.json("{user?, jti?, revoke?}")?;
     let names = [request.user.as_deref(), request.jti.as_deref()];
