@@ -261,6 +261,12 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if self.auth == Auth::Jwt && self.demo_endpoints {
+            warnings.push(
+                "demo-endpoints is on with auth jwt: whoever reaches the gateway publishes to any topic without a token, by GET /demo/publish/{topic}"
+                    .to_owned(),
+            );
+        }
         for (name, bytes) in [
             ("send-queue-bytes", self.send_queue_bytes),
             ("history-bytes", self.history_bytes),

@@ -20,11 +20,17 @@ impl Settings {
             (Some(_), Some(new)) => Some(new.clone()),
             (old, _) => old.clone(),
         };
+        // Its default is that of the auth it stands beside.
+        let demo_endpoints = if new.auth == self.auth {
+            new.demo_endpoints
+        } else {
+            self.demo_endpoints
+        };
         let renewed = Self {
             trust,
             tls,
             allowed_origins: new.allowed_origins.clone(),
-            demo_endpoints: new.demo_endpoints,
+            demo_endpoints,
             max_topics: new.max_topics,
             max_connections: new.max_connections,
             send_queue_bytes: new.send_queue_bytes,
@@ -133,11 +139,17 @@ mod tests {
     #[test]
     fn tokens_and_tls_are_not_turned_on_or_off() {
         let (demo, jwt) = (run(&[], &[], "").unwrap(), jwt(&[]));
-        let (renewed, left) = jwt.renewed(&demo);
-        assert_eq!((&renewed.trust, &renewed.tls), (&jwt.trust, &jwt.tls));
-        assert_eq!(left, ["auth", "jwt-secret", "tls-cert", "tls-key"]);
-        let (renewed, left) = demo.renewed(&jwt);
-        assert_eq!((renewed.trust, renewed.tls), (None, None));
-        assert_eq!(left, ["auth", "jwt-secret", "tls-cert", "tls-key"]);
+        let names = [
+            "auth",
+            "jwt-secret",
+            "tls-cert",
+            "tls-key",
+            "demo-endpoints",
+        ];
+        for (old, new) in [(&jwt, &demo), (&demo, &jwt)] {
+            let (renewed, left) = old.renewed(new);
+            assert_eq!(&renewed, old);
+            assert_eq!(left, names);
+        }
     }
 }

@@ -39,7 +39,9 @@ async fn a_new_secret_holds_for_new_tokens_and_old_sockets_stay() {
     refused(&gateway, &new, "AUTH_FAILED", 4001).await;
     // Whether tokens are checked at all is not.
     let left = gateway.reload(&[]).unwrap();
-    assert!(left.contains(&"auth"), "{left:?}");
+    assert_eq!(left, ["auth", "jwt-secret", "jwt-issuer", "demo-endpoints"]);
+    let demo = gateway.get("/demo/publish/t?a=1").await;
+    demo.expect_error(404, "BAD_REQUEST");
     refused(&gateway, "eve", "AUTH_FAILED", 4001).await;
 }
 
