@@ -53,9 +53,9 @@ impl RawSettings {
     /// One line for each key that is unknown or whose value is of a wrong kind, or for a file that
     /// is not TOML.
     pub fn add_file(&mut self, file: &str, content: &str) -> Result<(), Vec<String>> {
-        let table: toml::Table = content.parse().map_err(|error: toml::de::Error| {
-            vec![format!("{file}: {}", error.to_string().trim_end())]
-        })?;
+        let table: toml::Table = content
+            .parse()
+            .map_err(|error| vec![not_toml(file, content, &error)])?;
         let mut problems = Vec::new();
         for (key, value) in table {
             let known = SETTINGS.iter().find(|setting| setting.name == key);
@@ -81,6 +81,13 @@ impl RawSettings {
             Err(problems)
         }
     }
+}
+
+/// Where a file is not TOML, and why. The line itself may hold a secret, and is not repeated.
+fn not_toml(file: &str, content: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| content.get(..span.start));
+    let line = before.map_or(1, |before| 1 + before.matches('\n').count());
+    format!("{file}: line {line} is not TOML: {}", error.message())
 }
 
 fn text_of(value: &toml::Value) -> Option<String> {

@@ -245,7 +245,7 @@ fn a_wrong_file_is_named_with_its_key() {
             "max-topics in gateway.toml: \"ten\" is not a whole number",
         ),
         ("config = 'x'", "config cannot be set in the file"),
-        ("max-topics = ", "gateway.toml: TOML parse error"),
+        ("max-topics = ", "gateway.toml: line 1 is not TOML"),
     ] {
         let exit = run(&["--config=gateway.toml"], &[], file).unwrap_err();
         assert!(exit.errors.contains(expected), "{}", exit.errors);

@@ -37,6 +37,8 @@ fn one_key_is_enough() {
     }
     let settings = run(&["--auth=jwt", "--jwks-url=https://id.test/"], &[], "").unwrap();
     assert!(settings.warnings()[0].contains("jwt-issuer"));
+    let settings = run(&["--auth=jwt", SECRET, "--demo-endpoints"], &[], "").unwrap();
+    assert!(settings.warnings()[0].contains("without a token"));
 }
 
 #[test]
@@ -137,6 +139,44 @@ fn the_secret_is_not_shown() {
     let settings = run(&args[1..], &[], "").unwrap();
     for text in [shown.output, shown.errors, format!("{settings:?}")] {
         assert!(!text.contains("horse"), "{text}");
+    }
+}
+
+#[test]
+fn a_settings_file_that_is_not_toml_keeps_its_secret() {
+    let secret = "jwt-secret = 'correct horse battery staple 4242'";
+    for (file, told) in [
+        (
+            format!("{secret}\n{secret}\n"),
+            "line 2 is not TOML: duplicate",
+        ),
+        (
+            format!("auth = 'jwt'\n\n{}", secret.trim_end_matches('\'')),
+            "line 3 is not TOML",
+        ),
+        (format!("{secret} and more"), "line 1 is not TOML"),
+        (secret.replace('\'', ""), "line 1 is not TOML"),
+        (secret.replacen('\'', "\"\"\"", 1), "line 1 is not TOML"),
+        (secret.replace('=', ""), "line 1 is not TOML"),
+        (format!("{secret}\njwt-secret.x = 1"), "line 2 is not TOML"),
+        (
+            "nats-url = nats://ann:horse@a.test".to_owned(),
+            "line 1 is not TOML",
+        ),
+        (
+            "nats-url = [\"nats://ann:horse@a.test\"".to_owned(),
+            "line 1 is not TOML",
+        ),
+    ] {
+        let errors = run(&["--config=gateway.toml"], &[], &file)
+            .unwrap_err()
+            .errors;
+        assert!(
+            errors.contains(told) && errors.contains("gateway.toml"),
+            "{errors}"
+        );
+        assert!(!errors.contains("horse"), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
     }
 }
 
