@@ -41,8 +41,9 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
   #timers: { [name in Timer]?: ReturnType<typeof setTimeout> } = {}
   #readySince = 0
   #attempts = new Attempts()
-  /** The token that this connection was opened with. */
+  /** The token that this connection was opened with, and what it came from. */
   #current = ''
+  #asked: Token
   #session: string | undefined
   #resuming = false
   #topics: Topics
@@ -71,7 +72,7 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
       throw new SubSocketError('NO_WEBSOCKET', 'there is no WebSocket here; pass one as an option: { WebSocket } of the package ws')
     }
     this.#url = new URL(url, page?.href).href.replace(/^http/, 'ws')
-    this.#token = token
+    this.#token = this.#asked = token
     this.#backoff = options.reconnect === false ? undefined : { first: 100, limit: 30_000, ...options.reconnect }
     this.#WebSocket = WebSocket
     this.#inbox = new Inbox(
@@ -206,6 +207,7 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
 
   async #opened(link: Link): Promise<void> {
     this.#events.emit('open', undefined)
+    this.#asked = this.#token
     const token = await this.#getToken()
     if (link !== this.#link || this.#over()) return
     if (token === undefined) return link.abort('there is no token')
@@ -235,6 +237,7 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
       this.#readySince = Date.now()
       this.#resuming = false
       this.#link?.watch()
+      if (this.#token !== this.#asked) void this.#refresh() // replaced since
       for (const frame of this.#topics.complete()) this.#send(frame)
       this.#acknowledge()
       for (const text of this.#publishes.texts()) this.#link?.send(text)
@@ -246,8 +249,9 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
   async #refresh(): Promise<void> {
     const link = this.#link
     if (typeof this.#token === 'function') this.#later('token', TOKEN_RETRY, () => void this.#refresh()) // unless `ready` comes
-    const token = await this.#getToken()
-    if (link !== this.#link || this.#state !== 'ready' || token === undefined) return
+    const asked = this.#token
+    const token = typeof asked === 'string' ? asked : await this.#getToken() // a text goes out at once
+    if (link !== this.#link || this.#state !== 'ready' || token === undefined || asked !== this.#token) return
     this.#send({ type: 'refresh', token })
   }
 
@@ -357,7 +361,9 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
     this.#timers = {}
     this.#resuming = false
     this.#topics.cut()
-    const wait = asked || !this.#backoff ? undefined : this.#attempts.next(this.#backoff, code, readyFor, Math.random())
+    // `setup` did not arrive in time: without a refusal the next one can, since a token may be slow once.
+    const advice = code === 4002 && !this.#refusal ? 1006 : code
+    const wait = asked || !this.#backoff ? undefined : this.#attempts.next(this.#backoff, advice, readyFor, Math.random())
     const event = { code, reason, wasClean }
     if (wait !== undefined) {
       this.#state = 'waiting'

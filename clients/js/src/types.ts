@@ -4,8 +4,8 @@ import type { SubSocketError } from './errors.js'
 import type { Message, Ready, Subscribed, Unsubscribed } from './frames.js'
 
 /**
- * Who you are: a token, or a function that gets one. The function is asked before every setup and
- * resume, and once more before a token expires.
+ * Who you are: a token, or a function that gets one. The function is asked on every connection once it
+ * is open, where it has less than 10 s, and again before a token expires.
  */
 export type Token = string | (() => string | Promise<string>)
 

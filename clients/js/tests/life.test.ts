@@ -420,6 +420,63 @@ test('a token that comes too late for its connection is not sent', async (t) => 
   assert.deepEqual([fake.sent, rig.sent()], [[], ['{"type":"setup","token":"new","topics":[]}']])
 })
 
+test('a token that was slow once is asked for again', async (t) => {
+  const tokens: ((token: string) => void)[] = []
+  const rig = new Rig(t, [], {}, () => new Promise((resolve) => tokens.push(resolve)))
+  await rig.open()
+  rig.closed(4002)
+  assert.deepEqual(rig.took(), ['open', 'close 4002 50'])
+  rig.tick(50)
+  await rig.open()
+  tokens[1]!('new')
+  await rig.rest()
+  assert.deepEqual(rig.sent(), ['{"type":"setup","token":"new","topics":[]}'])
+  rig.closed(4002) // it was on its way
+  assert.deepEqual(rig.took(), ['open', 'close 4002 100'])
+  rig.tick(100)
+  await rig.open()
+  rig.error('BAD_REQUEST')
+  rig.closed(4002)
+  assert.deepEqual(rig.took(), ['open', 'error BAD_REQUEST', 'close 4002 for good'])
+})
+
+test('a refreshed token goes out before what follows it', async (t) => {
+  const rig = await Rig.ready(t)
+  const refresh = (token: string): string => `{"type":"refresh","token":"${token}"}`
+  rig.socket.refresh('new')
+  void rig.socket.subscribe('a')
+  assert.deepEqual(rig.sent(), [refresh('new'), subscribe('a')])
+  // One that comes while another is on its way goes out with `ready`.
+  await rig.reopen()
+  assert.match(rig.sent()[0]!, /"token":"new"/)
+  rig.socket.refresh('newer')
+  assert.deepEqual(rig.sent(), [])
+  rig.ready({ resumed: true })
+  assert.deepEqual(rig.sent(), [refresh('newer'), subscribe('a')])
+  rig.ready()
+  assert.deepEqual(rig.sent(), [])
+  // Of two the last counts, whichever is there first.
+  let late = (_: string): void => {}
+  rig.socket.refresh(() => new Promise((resolve) => (late = resolve)))
+  rig.socket.refresh('newest')
+  late('old')
+  await rig.rest()
+  assert.deepEqual(rig.sent(), [refresh('newest')])
+})
+
+test('a token function that is replaced before ready is not the last word', async (t) => {
+  let late = (_: string): void => {}
+  const rig = new Rig(t, [], {}, () => new Promise((resolve) => (late = resolve)))
+  await rig.open()
+  rig.socket.refresh(() => 'new')
+  late('old')
+  await rig.rest()
+  assert.deepEqual(rig.sent(), ['{"type":"setup","token":"old","topics":[]}'])
+  rig.ready()
+  await rig.rest()
+  assert.deepEqual(rig.sent(), ['{"type":"refresh","token":"new"}'])
+})
+
 test('a topic that is paused stays so across a cut, until the loop caught up', async (t) => {
   const rig = await Rig.ready(t, ['a'], { bufferSize: 1 })
   const loop = rig.socket[Symbol.asyncIterator]()

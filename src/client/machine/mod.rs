@@ -10,7 +10,7 @@ mod setup;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::protocol::message::{ClientAck, TokenOnly, TopicOnly};
+use crate::protocol::message::{ClientAck, TopicOnly};
 use crate::protocol::{
     ClientMessage, ErrorCode, ErrorFrame, ServerMessage, Subscribe, decode_server, encode_client,
 };
@@ -63,6 +63,8 @@ pub(super) struct Machine<T> {
     session: Option<String>,
     /// Whether the answer to `resume` is awaited.
     resuming: bool,
+    /// Whether this connection was opened with an older token.
+    refresh_due: bool,
     /// Whether a `ping` of ours waits for any sign of life.
     pinged: bool,
     /// Pings of ours whose `pong` has not come.
@@ -88,6 +90,7 @@ impl<T> Machine<T> {
             acks_deadline: None,
             session: None,
             resuming: false,
+            refresh_due: false,
             pinged: false,
             own_pings: 0,
             attempts: Attempts::default(),
@@ -280,12 +283,8 @@ impl<T> Machine<T> {
             Command::Unsubscribe(topic) => self.unsubscribe(topic),
             Command::Refresh(token) => {
                 self.options.token = token;
-                if self.is_ready() {
-                    let token = self.options.token.clone();
-                    self.send(&ClientMessage::Refresh(TokenOnly {
-                        token: token.expose().into(),
-                    }));
-                }
+                self.refresh_due = true;
+                self.refresh();
             }
             Command::Raw(text) => {
                 if matches!(self.link, Link::SettingUp | Link::Ready { .. }) {

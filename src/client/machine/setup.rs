@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::message::TopicOnly;
+use crate::protocol::message::{TokenOnly, TopicOnly};
 use crate::protocol::{ClientMessage, Ready, Resume, Setup, Subscribe, encode_client};
 
 use super::{Event, Link, Machine, Qos, SETUP_TIMEOUT};
@@ -11,6 +11,7 @@ use super::{Event, Link, Machine, Qos, SETUP_TIMEOUT};
 /// A longer `resume` might be more than the gateway takes in (64 KiB unless it is set otherwise):
 /// then each topic is asked for in a frame of its own.
 const MAX_RESUME_BYTES: usize = 48 << 10;
+
 impl<T> Machine<T> {
     pub(super) fn opened(&mut self, now: Duration) {
         if self.link != Link::Opening {
@@ -27,6 +28,7 @@ impl<T> Machine<T> {
         match self.resume_text() {
             Some(text) => {
                 self.resuming = true;
+                self.refresh_due = false;
                 self.topics.resume();
                 self.send_text(text);
             }
@@ -58,6 +60,7 @@ impl<T> Machine<T> {
                 state.ask();
             }
         }
+        self.refresh_due = false;
         let token = self.options.token.clone();
         self.send(&ClientMessage::Setup(Setup {
             token: token.expose().into(),
@@ -76,6 +79,7 @@ impl<T> Machine<T> {
         self.resuming = false;
         self.own_pings = 0;
         self.alive(now);
+        self.refresh();
         // What was left meanwhile: the session, or the URL, may have it still.
         for topic in self.topics.leaving() {
             self.send(&ClientMessage::Unsubscribe(TopicOnly {
@@ -86,6 +90,17 @@ impl<T> Machine<T> {
         self.acknowledge();
         for text in self.publishes.texts() {
             self.send_text(text);
+        }
+    }
+
+    /// Sends a token that came after this connection's `setup` or `resume`, as soon as it is ready.
+    pub(super) fn refresh(&mut self) {
+        if self.refresh_due && self.is_ready() {
+            self.refresh_due = false;
+            let token = self.options.token.clone();
+            self.send(&ClientMessage::Refresh(TokenOnly {
+                token: token.expose().into(),
+            }));
         }
     }
 

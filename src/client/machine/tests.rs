@@ -655,6 +655,26 @@ fn a_refreshed_token_is_used_from_then_on() {
 }
 
 #[test]
+fn a_token_that_is_refreshed_before_ready_goes_out_with_it() {
+    let mut rig = Rig::ready_with(&["a"]);
+    rig.resume();
+    let refresh = || Input::Command(Command::Refresh(Token::new("new")));
+    assert_eq!(rig.input(refresh()), [""; 0], "not before ready");
+    let sent = rig.resumed();
+    assert_eq!(
+        sent[..2],
+        ["ready", r#"> {"type":"refresh","token":"new"}"#]
+    );
+    assert_eq!(rig.ready(), ["ready"], "once");
+    // Where the session has expired, `setup` has it already.
+    rig.resume();
+    rig.input(refresh());
+    let setup = rig.text(SESSION_EXPIRED);
+    assert_eq!(setup, [r#"> {"type":"setup","token":"new"}"#]);
+    assert!(rig.ready().iter().all(|line| !line.contains("refresh")));
+}
+
+#[test]
 fn a_session_goes_on_from_the_own_positions() {
     let mut rig = Rig::ready_with(&["alerts", "prices"]);
     rig.message("prices", 6);
