@@ -73,9 +73,10 @@ impl Backlog {
 
     /// Appends a chunk of which `sent` bytes are written already (only the first may be).
     pub fn push(&mut self, chunk: Chunk, sent: usize) {
+        let sent = sent.min(chunk.bytes.len());
         debug_assert!(sent == 0 || self.chunks.is_empty());
         self.unsent += chunk.bytes.len() - sent;
-        if sent > 0 {
+        if self.chunks.is_empty() {
             self.sent = sent;
         }
         self.chunks.push_back((chunk, Kept::Here));
@@ -182,6 +183,16 @@ mod tests {
         assert_eq!(backlog.advance(3).unwrap().messages, 1);
         assert!(backlog.is_empty());
         assert_eq!(backlog.waiting(), 0);
+    }
+
+    #[test]
+    fn a_chunk_cannot_be_written_beyond_its_end() {
+        let mut backlog = Backlog::default();
+        backlog.push(chunk(&["abc"]), 100);
+        backlog.push(chunk(&["f"]), 0);
+        assert_eq!((backlog.front(), backlog.waiting()), (&[][..], 3));
+        assert_eq!(backlog.advance(0).unwrap().messages, 1);
+        assert_eq!(backlog.front().len(), 3);
     }
 
     #[test]

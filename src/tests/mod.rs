@@ -13,6 +13,7 @@
 mod harness;
 
 mod access;
+mod acknowledging;
 mod admin_door;
 mod architecture;
 mod bad_input;

@@ -183,6 +183,37 @@ async fn a_reader_that_pauses_catches_up_to_the_last_byte() {
     }
 }
 
+/// The socket fills up in a turn that has something of two topics, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_two_topics_that_pauses_catches_up_with_both() {
+    let certificate = Certificate::new();
+    let gateway = certificate
+        .gateway(&[("send-queue-bytes", "64MiB"), ("history-size", "10")])
+        .await;
+    let mut paused = certificate.narrow(&gateway, "paused", &["a", "b"]).await;
+    let mut ann = certificate.user(&gateway, "ann", &[]).await;
+    let payload = json!("x".repeat(5_000));
+    for round in 0..3_u64 {
+        // Some 12 MB: more than the kernels and the encryption hold.
+        for burst in 0..100 {
+            let frames = (0..12).flat_map(|i| {
+                let id = format!("{round}-{burst}-{i}");
+                ["a", "b"].map(|topic| publish(topic, &format!("{topic}{id}"), payload.clone()))
+            });
+            ann.send_together(frames.collect()).await;
+            for _ in 0..24 {
+                ann.expect("ack").await;
+            }
+        }
+        let came = paused.messages(2400).await;
+        for topic in ["a", "b"] {
+            let numbers = came.iter().filter(|(t, ..)| t == topic).map(|m| m.1);
+            assert!(numbers.eq(round * 1200 + 1..=round * 1200 + 1200));
+        }
+        paused.expect_quiet().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_too_slow_gets_whole_frames_and_then_4108() {
     let certificate = Certificate::new();

@@ -137,7 +137,8 @@ impl Connection {
         }
         for batch in turn.chain(first) {
             let length = batch.bytes.len();
-            if left >= length && !self.is_behind() {
+            // Bytes that wait in the socket are written as far as the queue is concerned.
+            if left >= length && self.backlog.is_none() {
                 let (oldest, newest) = batch.accepted;
                 turn.metrics.delivered(
                     u64::from(batch.messages),

@@ -240,25 +240,31 @@ impl Shard {
             if !window.wants_refill() {
                 return;
             }
+            let sent = window.sent();
             let after = Position {
                 epoch,
-                seq_no: window.sent(),
+                seq_no: sent,
             };
             let now = self.gateway.now();
             let asked = self
                 .gateway
                 .subscribe(now, &principal, &name, Some(&after), || Ok(()));
             match asked {
-                Ok(Answer::Ready(answer)) => self.refilled(state, key, local, answer),
+                Ok(Answer::Ready(answer)) => {
+                    if !self.refilled(state, key, local, answer) {
+                        return;
+                    }
+                }
                 Ok(Answer::Later(later)) => {
                     window.refilling = true;
                     let shard = self.clone();
                     spawn_local(async move {
                         let answer = Answer::Later(later).await;
                         shard.with(key, |state, _| {
-                            if let Some(window) = state.get(key).and_then(|c| c.window(local)) {
-                                window.refilling = false;
-                                shard.refilled(state, key, local, answer);
+                            let window = state.get(key).and_then(|c| c.window(local));
+                            if window.is_some_and(|window| window.takes_refill(sent))
+                                && shard.refilled(state, key, local, answer)
+                            {
                                 shard.refill(state, key, local);
                             }
                         });
@@ -270,26 +276,30 @@ impl Shard {
         }
     }
 
-    /// Sends what the history had for a parked subscription.
+    /// Sends what the history had for a parked subscription; false when that was nothing.
     fn refilled(
         &self,
         state: &mut State,
         key: Key,
         local: LocalTopic,
         answer: Result<Replay, Unavailable>,
-    ) {
+    ) -> bool {
         let handed_out = state.topics.delivered(local);
         let now_ms = self.now_ms();
-        let Some(connection) = state.get(key) else {
-            return;
+        // Nothing follows a close.
+        let Some(connection) = state.get(key).filter(|connection| connection.is_open()) else {
+            return false;
         };
         let records = match answer.map(|replay| replay.outcome) {
             Ok(Ok(records)) if !records.is_empty() => records,
             // What it should get next is gone: it must know, and resume from what it has.
-            _ => return connection.close(now_ms, CloseCode::ContinuityLost),
+            _ => {
+                connection.close(now_ms, CloseCode::ContinuityLost);
+                return false;
+            }
         };
         let Some(window) = connection.window(local) else {
-            return;
+            return false;
         };
         window.parked = false;
         let count = records
@@ -303,6 +313,7 @@ impl Shard {
             connection.queue_shared(local, record.seq_no, record.frame);
         }
         state.topics.settle(key.0, local, sent);
+        count > 0
     }
 }
 
@@ -335,12 +346,13 @@ fn queue_replay(state: &mut State, key: Key, pending: Pending) {
         // It was subscribed and gave no position: it goes on where it is, which may be before `head`.
         return;
     }
+    let handed_out = state.topics.delivered(local);
     let Some(connection) = state.get(key) else {
         return;
     };
     let mut after = head;
     if let Some(window) = connection.window(local) {
-        // Live records that came while the replay was asked for were passed over.
+        // Live records that came while the replay was asked for were passed over, unless it has them.
         let passed_over = window.parked;
         *window = Window::new(from);
         let count = records
@@ -348,8 +360,8 @@ fn queue_replay(state: &mut State, key: Key, pending: Pending) {
             .take_while(|record| window.admit(record.seq_no, record.frame.len()))
             .count();
         records.truncate(count);
-        window.parked |= passed_over;
         after = window.sent();
+        window.parked |= passed_over && after < handed_out;
     }
     let bytes: usize = records.iter().map(|record| record.frame.len()).sum();
     if connection.out.len() + bytes <= SMALL_REPLAY && !connection.is_behind() {

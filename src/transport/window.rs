@@ -81,6 +81,14 @@ impl Window {
             && self.bytes <= MAX_BYTES / 2
     }
 
+    /// Whether what the history has behind `after` was asked for by this window, and not by one that
+    /// was in its place before.
+    pub(super) fn takes_refill(&mut self, after: SeqNo) -> bool {
+        let is_own = self.refilling && self.sent == after;
+        self.refilling &= !is_own;
+        is_own
+    }
+
     /// The session's position.
     pub(super) const fn acked(&self) -> SeqNo {
         self.acked
@@ -119,6 +127,18 @@ mod tests {
         assert!(!window.admit(2, 1));
         window.ack(1).unwrap();
         assert!(window.wants_refill());
+    }
+
+    #[test]
+    fn an_answer_is_taken_by_the_window_that_asked() {
+        let mut window = Window::new(5);
+        assert!(!window.takes_refill(5));
+        window.refilling = true;
+        // Asked for by an older one, of which this one knows nothing.
+        assert!(!window.takes_refill(4));
+        assert!(window.refilling);
+        assert!(window.takes_refill(5));
+        assert!(!window.refilling && !window.takes_refill(5));
     }
 
     #[test]
