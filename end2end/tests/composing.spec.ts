@@ -1,5 +1,5 @@
 // The composer: what it checks, what it lets through, and what it says.
-import { button, connect, expect, field, open, ready, rows, send, test, unique } from './page'
+import { button, connect, connection, expect, field, open, ready, rows, send, test, unique } from './page'
 
 test('a bad payload is not sent, and the field says why', async ({ page }) => {
   await ready(page, '')
@@ -91,4 +91,35 @@ test('nothing is lost when Send comes before the connection', async ({ page }) =
   await connect(page)
   await button(page, 'Send').click()
   await expect(rows(page, 'ready')).toHaveCount(1)
+})
+
+test('a frame that waited for a connection in vain is said not to be sent', async ({ page }) => {
+  let refuse = () => {}
+  const refused = new Promise<void>((resolve) => { refuse = resolve })
+  // It is opened when this is done.
+  await page.routeWebSocket('**/ws', async (ws) => {
+    await refused
+    await ws.close({ code: 1013 })
+  })
+  await open(page)
+  await field(page, 'URL').fill('/ws')
+  await button(page, 'Connect').click()
+  await expect(connection(page)).toContainText('Connecting…')
+  await button(page, 'Send').click()
+  await expect(page.getByText('Goes out as soon as the connection is open.')).toBeVisible()
+  refuse()
+  await expect(page.getByText('Not sent: the connection was not opened.')).toBeVisible()
+})
+
+test('a field that is folded away is opened where it is wrong', async ({ page }) => {
+  await ready(page, '')
+  await field(page, 'Message').selectOption('subscribe')
+  await field(page, 'Topic').fill('t')
+  await page.getByText('More fields').click()
+  await field(page, 'Last seq').fill('x')
+  await page.getByText('More fields').click()
+  await expect(field(page, 'Last seq')).toBeHidden()
+  await button(page, 'Send').click()
+  await expect(page.getByText('Not sent. Last seq: ')).toBeVisible()
+  await expect(field(page, 'Last seq')).toBeFocused()
 })

@@ -129,6 +129,16 @@ test('filters by direction', async ({ page }) => {
   await expect(rows(page, 'setup')).toHaveCount(0)
 })
 
+test('a client that goes takes its filter along', async ({ page }) => {
+  await ready(page, '')
+  await button(page, 'Add a client').click()
+  await field(page, 'Filter by client').selectOption('B')
+  await expect(rows(page, 'setup')).toHaveCount(0)
+  await button(page, 'Remove client B').click()
+  await expect(rows(page, 'setup')).toBeVisible()
+  await expect(button(page, 'Add a client')).toBeFocused()
+})
+
 test('filters by text, whatever stands in it', async ({ page, request }) => {
   const topic = unique('text')
   await ready(page, topic)
@@ -174,6 +184,7 @@ test('a pinned row stays in view when the log drops or clears it', async ({ page
   await expect(detail(page)).toContainText('setup')
   await pinned(page).getByRole('button', { name: /^Unpin frame/ }).click()
   await expect(pinned(page)).toHaveCount(0)
+  await expect(log(page)).toBeFocused()
 })
 
 test('a paused log is still whatever comes', async ({ page, request }) => {
@@ -183,6 +194,9 @@ test('a paused log is still whatever comes', async ({ page, request }) => {
   await publish(request, topic, numbers(0, 10_500))
   await expect(page.getByText(/paused: 10500 new/)).toBeVisible()
   await expect(rows(page, 'setup')).toBeVisible()
+  // What is open is shown, though it has long fallen out behind.
+  await rows(page, 'setup').getByRole('button', { name: /^Open frame/ }).click()
+  await expect(detail(page)).toContainText('demo-user')
   await field(page, 'Filter by type').selectOption('ready')
   await expect(rows(page, 'ready')).toBeVisible()
   await button(page, 'Pause').click()
@@ -285,6 +299,13 @@ test('rows are walked with the arrow keys, past what stands in the document', as
   await expect(rows(page, 'message', '"data":99').getByRole('button', { name: /^Open frame/ })).toBeFocused()
   await page.keyboard.press('Enter')
   await expect(detail(page)).toContainText('99')
+})
+
+test('Up and Down find a button that the next row has', async ({ page }) => {
+  await ready(page, '')
+  await rows(page, 'setup').getByRole('button', { name: /^Repeat frame/ }).focus()
+  await page.keyboard.press('ArrowDown')
+  await expect(rows(page, 'ready').getByRole('button', { name: /^Copy frame/ })).toBeFocused()
 })
 
 test('the keyboard stays in the log when the row it was on goes out of view', async ({ page, request }) => {

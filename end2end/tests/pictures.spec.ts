@@ -25,6 +25,18 @@ test('the gateway says how it is, every second', async ({ page }) => {
   await expect(path).toHaveAttribute('d', /^M.*L.*L/)
 })
 
+test('a gateway that is away is asked again', async ({ page }) => {
+  let asked = 0
+  // An answer that is no stream ends an EventSource for good.
+  await page.route('**/stats/stream', async (route) => (++asked < 2 ? route.fulfill({ status: 204 }) : route.continue()))
+  await open(page)
+  await button(page, 'Pictures').click()
+  await expect(page.getByText('Waiting for the gateway')).toBeVisible()
+  await expect(page.getByRole('img', { name: /^Connections: now \d/ })).toBeVisible()
+  await expect(page.getByText('Waiting for the gateway')).toBeHidden()
+  expect(asked).toBe(2)
+})
+
 test('how long deliveries took is drawn and told, here and in the gateway', async ({ page }) => {
   const topic = unique('timed')
   await ready(page, topic)

@@ -89,6 +89,29 @@ test('a link brings the message along, and no token', async ({ page, context }) 
   await expect(field(other, 'Payload')).toHaveValue('{"a":"& = # %"}')
   await expect(field(other, 'URL')).toHaveValue(/^ws:.*\/ws\/sub\/prices$/)
   await expect(log(other).locator('li')).toHaveCount(0)
+
+  // Where the page is open already, a link changes the address alone.
+  await page.evaluate(() => { location.hash = 'message=subscribe&topic=elsewhere' })
+  await expect(field(page, 'Message')).toHaveValue('subscribe')
+  await expect(field(page, 'Topic')).toHaveValue('elsewhere')
+})
+
+test('two pages keep their named messages beside each other', async ({ page, context }) => {
+  await open(page)
+  const other = await context.newPage()
+  await open(other)
+  for (const [of, name] of [[page, 'one'], [other, 'two']] as const) {
+    await button(of, 'Take it away').click()
+    await field(of, 'Save as').fill(name)
+    await field(of, 'Save as').press('Enter')
+    await expect(of.getByText(`Saved as ${name}.`)).toBeVisible()
+  }
+  await open(page)
+  await button(page, 'Take it away').click()
+  await expect(button(page, 'one')).toBeVisible()
+  await button(page, 'Delete two').click()
+  await expect(button(page, 'two')).toHaveCount(0)
+  await expect(field(page, 'Save as')).toBeFocused()
 })
 
 test('a named message outlives the page', async ({ page }) => {

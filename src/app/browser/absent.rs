@@ -34,6 +34,9 @@ pub(crate) fn random_id() -> String {
 /// Nothing can be focused.
 pub(crate) fn focus(_id: &str) {}
 
+/// Nothing has the focus.
+pub(crate) fn catch_focus(_id: &'static str) {}
+
 /// Nothing can be focused.
 pub(crate) fn focus_neighbour(_ev: &leptos::ev::KeyboardEvent) {}
 
@@ -122,6 +125,9 @@ pub(crate) fn fragment() -> Option<String> {
     None
 }
 
+/// The server is not sent it.
+pub(crate) fn on_fragment(_take: impl Fn() + 'static) {}
+
 /// No key is pressed.
 pub(crate) fn on_key(_take: impl Fn(&str, bool, bool) -> bool + 'static) {}
 
@@ -138,7 +144,7 @@ pub(crate) fn show_dialog(_id: &str) {}
 pub(crate) fn close_dialog(_id: &str) {}
 
 /// Nothing is streamed.
-pub(crate) fn follow(_path: &str, _take: impl Fn(String) + 'static) {}
+pub(crate) fn follow(_path: &'static str, _take: impl Fn(Option<String>) + 'static) {}
 
 /// No time passes.
 pub(crate) fn every_second(_tick: impl Fn() + 'static) {}

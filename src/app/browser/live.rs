@@ -1,8 +1,14 @@
 //! Small things only the browser knows or can do.
 
-use gloo_timers::callback::{Interval, Timeout};
+use std::rc::Rc;
+use std::time::Duration;
+
+use gloo_timers::callback::Interval;
 use js_sys::Promise;
-use leptos::prelude::{StoredValue, document, window, window_event_listener};
+use leptos::prelude::{
+    IsDisposed, LocalStorage, StoredValue, UpdateValue, document, request_animation_frame,
+    set_timeout, window, window_event_listener,
+};
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -57,8 +63,25 @@ pub(crate) fn random_id() -> String {
 pub(crate) fn focus(id: &str) {
     let element = document().get_element_by_id(id);
     if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        // What is folded cannot have the focus.
+        if let Ok(Some(folded)) = element.closest("details") {
+            let _ = folded.set_attribute("open", "");
+        }
         let _ = element.focus();
     }
+}
+
+/// Where what had the focus is about to leave the page, the element with this id gets it, so that the
+/// keyboard stays near.
+pub(crate) fn catch_focus(id: &'static str) {
+    request_animation_frame(move || {
+        if document()
+            .active_element()
+            .is_none_or(|e| e.tag_name() == "BODY")
+        {
+            focus(id);
+        }
+    });
 }
 
 /// Brings the element with this id into view.
@@ -122,32 +145,70 @@ pub(crate) fn every_second(tick: impl Fn() + 'static) {
 }
 
 /// Takes what a path of this gateway streams (`text/event-stream`), for as long as what asks for it is
-/// in view. The browser comes back by itself after a cut.
-pub(crate) fn follow(path: &str, take: impl Fn(String) + 'static) {
-    let Ok(source) = EventSource::new(path) else {
-        return;
-    };
-    let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
-        if let Some(text) = event.data().as_string() {
-            take(text);
-        }
-    });
-    source.set_onmessage(Some(heard.as_ref().unchecked_ref()));
-    StoredValue::new_local(Following {
-        source,
-        _heard: heard,
-    });
+/// in view. `None` says that the stream was lost; it comes back by itself.
+pub(crate) fn follow(path: &'static str, take: impl Fn(Option<String>) + 'static) {
+    Following::open(path, Rc::new(take), StoredValue::new_local(None));
 }
+
+/// After an answer that is no stream the browser gives up; then it is asked again after this long, in
+/// milliseconds.
+const AGAIN_MS: u32 = 3_000;
 
 struct Following {
     source: EventSource,
     _heard: Closure<dyn Fn(MessageEvent)>,
+    _lost: Closure<dyn Fn()>,
+}
+
+impl Following {
+    fn open(
+        path: &'static str,
+        take: Rc<dyn Fn(Option<String>)>,
+        place: StoredValue<Option<Self>, LocalStorage>,
+    ) {
+        let Ok(source) = EventSource::new(path) else {
+            return;
+        };
+        let tell = Rc::clone(&take);
+        let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(text) = event.data().as_string() {
+                tell(Some(text));
+            }
+        });
+        source.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+        let of = source.clone();
+        let lost = Closure::<dyn Fn()>::new(move || {
+            take(None);
+            if of.ready_state() == EventSource::CLOSED {
+                let take = Rc::clone(&take);
+                later(AGAIN_MS, move || {
+                    if !place.is_disposed() {
+                        Self::open(path, take, place);
+                    }
+                });
+            }
+        });
+        source.set_onerror(Some(lost.as_ref().unchecked_ref()));
+        let following = Self {
+            source,
+            _heard: heard,
+            _lost: lost,
+        };
+        let _ = place.try_update_value(|place| *place = Some(following));
+    }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
         self.source.close();
     }
+}
+
+/// Calls `take` whenever the part of the address after `#` changes.
+pub(crate) fn on_fragment(take: impl Fn() + 'static) {
+    let listener = window_event_listener(leptos::ev::hashchange, move |_| take());
+    // As long as the page.
+    std::mem::forget(listener);
 }
 
 /// The part of the page's address after `#`.
@@ -184,7 +245,7 @@ pub(crate) fn post_json(path: &str, body: &str, done: impl Fn(Result<String, Str
 
 /// Does something after so many milliseconds.
 pub(crate) fn later(ms: u32, act: impl FnOnce() + 'static) {
-    Timeout::new(ms, act).forget();
+    set_timeout(act, Duration::from_millis(ms.into()));
 }
 
 /// The body of a path or URL of this gateway; an error says why there is none.

@@ -124,7 +124,7 @@ pub(crate) fn focus_neighbour(ev: &KeyboardEvent) {
     };
     ev.prevent_default();
     let same = format!(
-        "[data-act='{}'], [data-act='copy']",
+        "[data-act='{}']:not(.absent), [data-act='copy']",
         button.get_attribute("data-act").unwrap_or_default()
     );
     let found = neighbour.and_then(|row| row.query_selector(&same).ok().flatten());

@@ -8,12 +8,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::StreamExt;
-use gloo_timers::callback::Timeout;
 use leptos::task::spawn_local;
 
 use super::super::playground::client::ClientId;
 use super::super::playground::{Event, Happened};
-use super::now;
+use super::{later, now};
 use crate::client::{self, Handle, Options, SubSocket};
 
 /// The shortest time between two updates of the page, in milliseconds.
@@ -142,6 +141,6 @@ fn push(client: ClientId, event: Event) {
             reason = "0 to BATCH_MS"
         )]
         let wait = (BATCH_MS - (at - batch.last.get())).clamp(0.0, BATCH_MS) as u32;
-        Timeout::new(wait, || BATCH.with(Batch::hand_over)).forget();
+        later(wait, || BATCH.with(Batch::hand_over));
     });
 }

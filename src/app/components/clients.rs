@@ -33,6 +33,7 @@ pub fn Clients(page: Page) -> impl IntoView {
             </For>
             <button
                 type="button"
+                id="add-client"
                 class="small add-client"
                 class:absent=move || full.get()
                 on:click=move |_| page.add_client()

@@ -26,7 +26,10 @@ pub fn FrameDetail(page: Page) -> impl IntoView {
     let row: Memo<Option<Arc<Row>>> = Memo::new(move |last: Option<&Option<Arc<Row>>>| {
         let id = page.reading.opened.get()?;
         let last = last.and_then(Option::as_ref).filter(|row| row.id == id);
-        page.shown().with(|p| p.log().get(id).or(last).cloned())
+        // What was found is as it is now, though the log may be paused.
+        let live = page.shown().with(|p| p.log().get(id).cloned());
+        live.or_else(|| page.with_log(|log| log.get(id).cloned()))
+            .or_else(|| last.cloned())
     });
     move || row.get().map(|row| whole(page, &row, raw))
 }
@@ -36,7 +39,7 @@ fn whole(page: Page, row: &Arc<Row>, raw: RwSignal<bool>) -> AnyView {
     let close = move |_| {
         page.toggle_row(id);
         if !browser::focus_row(id) {
-            browser::focus("log");
+            browser::focus("log-rows");
         }
     };
     let topic = row.topic.as_deref().map(visible);

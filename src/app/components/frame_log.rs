@@ -180,6 +180,7 @@ fn Frames(page: Page, pinned: Memo<Vec<Arc<Row>>>) -> impl IntoView {
     view! {
         <div
             class="log"
+            id="log-rows"
             class:absent=move || reading.latest.get()
             role="log"
             aria-label="Live log"

@@ -135,7 +135,7 @@ fn Acts(
     };
     let copied = move || copied.get().filter(|(id, _)| Some(*id) == row.id());
     let is_sent = move || row.map(|row| row.way == Way::Sent) == Some(true);
-    let again = move |row: &Arc<Row>| page.put(row.client, row.text.to_string());
+    let again = move |row: &Arc<Row>| page.repeat(row);
     let is_pinned = move |id| pinned.with(|all| all.iter().any(|row| row.id == id));
     let pin = Memo::new(move |_| match row.id() {
         Some(id) if is_pinned(id) => "Unpin",

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::super::page::Page;
 use super::super::playground::client::ClientId;
 use super::super::playground::log::Way;
+use super::super::playground::text::visible;
 
 /// How much is shown, kept and gone.
 #[component]
@@ -47,7 +48,8 @@ pub fn Tools(page: Page) -> impl IntoView {
             .into()
     };
     let names = |names: &std::collections::BTreeSet<String>| {
-        names.iter().map(|n| (n.clone(), n.clone())).collect()
+        let words = |name: &String| (name.clone(), visible(name).into_owned());
+        names.iter().map(words).collect()
     };
     let kinds = Memo::new(move |_| page.shown().with(|p| names(p.log().kinds())));
     let topics = Memo::new(move |_| page.shown().with(|p| names(p.log().topics())));

@@ -29,8 +29,8 @@ pub fn Pictures(page: Page) -> impl IntoView {
     let moments = RwSignal::new(Moments::default());
     let heard = RwSignal::new(false);
     browser::follow("/stats/stream", move |text| {
-        let taken = moments.try_update(|moments| moments.take(browser::now(), &text));
-        heard.set(taken == Some(true));
+        let take = |text: String| moments.try_update(|m| m.take(browser::now(), &text));
+        heard.set(text.and_then(take) == Some(true));
     });
     let mine = move |which: fn(&Page) -> PerSecond| {
         let now = now.get();

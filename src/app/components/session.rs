@@ -99,6 +99,7 @@ fn Again(page: Page) -> impl IntoView {
             </label>
             <button
                 type="button"
+                id="replay"
                 class="small"
                 disabled=move || imported.is_replaying()
                 on:click=move |_| page.replay_session()

@@ -149,7 +149,10 @@ fn Named(page: Page) -> impl IntoView {
                     type="button"
                     class="small"
                     aria-label=format!("Delete {label}")
-                    on:click=move |_| page.library.update(|library| library.remove(&forget))
+                    on:click=move |_| {
+                        page.forget(&forget);
+                        browser::focus("save-as");
+                    }
                 >
                     "×"
                 </button>

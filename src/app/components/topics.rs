@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::playground::Playground;
-use super::super::playground::figures::{SECONDS, TopicFigures, line};
+use super::super::playground::figures::{MAX_TOPICS, SECONDS, TopicFigures, line};
 use super::super::playground::text::{clock, visible};
 
 /// The field of a sparkline, in its own units.
@@ -20,7 +20,16 @@ pub fn Topics(playground: RwSignal<Playground>, now: RwSignal<f64>, most: usize)
             let figures = p.figures();
             let mut all: Vec<(&String, &TopicFigures)> = figures.topics().iter().collect();
             all.sort_by(|(a, x), (b, y)| y.count.cmp(&x.count).then(a.cmp(b)));
-            let beyond = all.len().saturating_sub(most);
+            let mut beyond = String::new();
+            if all.len() > most {
+                beyond = format!("and {} more topics", all.len() - most);
+            }
+            if figures.uncounted() > 0 {
+                let uncounted = figures.uncounted();
+                beyond.push_str(&format!(
+                    " and {uncounted} messages on topics beyond the first {MAX_TOPICS}"
+                ));
+            }
             let rows: Vec<_> = all
                 .into_iter()
                 .take(most)
@@ -50,7 +59,7 @@ pub fn Topics(playground: RwSignal<Playground>, now: RwSignal<f64>, most: usize)
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            {(beyond > 0).then(|| view! { <p class="hint">{format!("and {beyond} more topics")}</p> })}
+            {(!beyond.is_empty()).then(|| view! { <p class="hint">{beyond}</p> })}
         }
         .into_any()
     }

@@ -14,20 +14,30 @@ impl Page {
     pub(super) fn restore(self) {
         let desk = self.desk_of(ClientId::FIRST);
         let last = browser::load(Stored::Choices).and_then(|text| Kept::from_text(&text));
-        let linked = browser::fragment().and_then(|text| Kept::from_fragment(&text));
-        for kept in [last, linked].into_iter().flatten() {
+        let linked = || browser::fragment().and_then(|text| Kept::from_fragment(&text));
+        for kept in [last, linked()].into_iter().flatten() {
             self.lay_out(desk, kept);
         }
-        if let Some(text) = browser::load(Stored::Library)
-            && let Some(library) = Library::from_text(&text)
-        {
-            self.library.set(library);
-        }
+        // A link may be opened where the page is open already.
+        browser::on_fragment(move || {
+            if let Some(kept) = linked() {
+                self.lay_out(self.desk_now(), kept);
+            }
+        });
+        self.look_up();
         let Desk { url, draft, .. } = desk;
         keep(Stored::Choices, move || {
             url.with(|url| draft.with(|draft| Kept::of(url, draft, None).to_text()))
         });
         keep(Stored::Library, move || self.library.with(Library::to_text));
+    }
+
+    /// The named messages as they are kept: another page of this browser may have changed them.
+    fn look_up(self) {
+        let kept = browser::load(Stored::Library);
+        if let Some(library) = kept.and_then(|text| Library::from_text(&text)) {
+            self.library.set(library);
+        }
     }
 
     fn lay_out(self, desk: Desk, kept: Kept) {
@@ -76,8 +86,15 @@ impl Page {
     /// In words, when it cannot be kept.
     pub(crate) fn keep_as(self, name: &str) -> Result<(), String> {
         let kept = untrack(move || self.kept());
+        self.look_up();
         let put = self.library.try_update(|library| library.put(name, kept));
         put.unwrap_or(Ok(()))
+    }
+
+    /// Forgets a named message.
+    pub(crate) fn forget(self, name: &str) {
+        self.look_up();
+        self.library.update(|library| library.remove(name));
     }
 
     /// Lays a named message on the desk of the active client.

@@ -16,6 +16,7 @@ use leptos::prelude::*;
 use super::browser;
 use super::components::Tool;
 use super::playground::client::{Client, ClientId};
+use super::playground::draft::label;
 use super::playground::kept::Library;
 use super::playground::phase::Phase;
 use super::playground::scenario::Run;
@@ -140,12 +141,17 @@ impl Page {
         if let Some(Some(id)) = self.playground.try_update(Playground::add) {
             self.active.set(id);
         }
+        browser::catch_focus("message");
     }
 
     /// Sends a client away; its connection is closed in order.
     pub(crate) fn remove_client(self, id: ClientId) {
         browser::close(id);
+        browser::catch_focus("add-client");
         self.playground.update(|p| p.remove(id));
+        if self.reading.filter.with_untracked(|f| f.client == Some(id)) {
+            self.reading.narrow(|filter| filter.client = None);
+        }
         if self.active.get_untracked() == id {
             self.active.set(ClientId::FIRST);
         }
@@ -171,7 +177,6 @@ impl Page {
 
     /// Closes a client's connection in order.
     pub(crate) fn disconnect(self, id: ClientId) {
-        self.desk_of(id).waiting.set(None);
         browser::close(id);
     }
 
@@ -196,8 +201,11 @@ impl Page {
                 continue;
             }
             let waiting = desk.waiting.try_update(Option::take).flatten();
-            if let Some(text) = waiting.filter(|_| phase.is_open()) {
-                self.put(id, text);
+            match waiting {
+                Some(text) if phase.is_open() => self.put(id, text),
+                _ => desk.refusal.set(
+                    "Not sent: the connection was not opened. Press Connect and send again.".into(),
+                ),
             }
         }
     }
@@ -208,7 +216,8 @@ impl Page {
         let desk = self.desk_of(id);
         match desk.problem() {
             Some((field, words)) => {
-                desk.refusal.set(format!("Not sent. {words}"));
+                desk.refusal
+                    .set(format!("Not sent. {}: {words}", label(field.name)));
                 browser::focus(&format!("field-{}", field.name));
             }
             None => self.send_anyway(id),

@@ -111,11 +111,23 @@ impl Page {
     /// Pins a row, or lets it go again.
     pub(crate) fn toggle_pin(self, row: &Arc<Row>) {
         let pinned = self.shown().try_update(|p| p.toggle_pin(row));
+        browser::catch_focus("log-rows");
         self.reading.remark.set(if pinned == Some(false) {
             format!("{MAX_PINNED} rows are pinned already: unpin one first.")
         } else {
             String::new()
         });
+    }
+
+    /// Sends a row's frame again.
+    pub(crate) fn repeat(self, row: &Row) {
+        self.put(row.client, row.text.to_string());
+        // The composer of another client is not in view.
+        let refusal = self.desk_of(row.client).refusal.get_untracked();
+        let elsewhere = row.client != self.active.get_untracked();
+        self.reading
+            .remark
+            .set(if elsewhere { refusal } else { String::new() });
     }
 
     /// Shows a row whole, or closes it again.

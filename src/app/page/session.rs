@@ -96,6 +96,9 @@ impl Page {
                 return;
             }
         };
+        // What became of another session's replay says nothing of this one.
+        self.stop_replay();
+        self.imported.replay.set(None);
         self.imported.about.set(about(&session));
         let playground = Playground::of_session(session.lines);
         self.imported.playground.set(playground);
@@ -106,6 +109,7 @@ impl Page {
     /// Shows the page's own log again.
     pub(crate) fn leave_session(self) {
         self.show(None);
+        browser::catch_focus("log-rows");
         self.imported.playground.set(Playground::default());
     }
 
@@ -152,6 +156,7 @@ impl Page {
     /// Stops the replay.
     pub(crate) fn stop_replay(self) {
         self.tell_replay(|replay| replay.stop("Stopped."));
+        browser::catch_focus("replay");
     }
 
     /// Tells the replay what happens.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Seconds that are looked back.
 pub const SECONDS: usize = 60;
 /// Topics counted one by one; the rest is counted together.
-const MAX_TOPICS: usize = 200;
+pub const MAX_TOPICS: usize = 200;
 /// Bytes of a topic's last value that are kept.
 const MAX_VALUE: usize = 160;
 

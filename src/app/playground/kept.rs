@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::draft::{Draft, LABELS};
+use super::takeaway::is_secret;
 use super::takeaway::quoting::{path_segment, unescaped};
 
 /// Fields that are nobody else's business, or mean nothing later.
@@ -42,7 +43,12 @@ impl Kept {
     #[must_use]
     pub fn of(url: &str, draft: &Draft, edited: Option<&str>) -> Self {
         let fields = draft.fields().filter(|(name, _)| !NOT_KEPT.contains(name));
-        let private = |text: &str| text.contains("token") || text.contains("sessionId");
+        let token = draft.get("token");
+        let private = |text: &str| {
+            let lower = text.to_ascii_lowercase();
+            let speaks_of_it = lower.contains("token") || lower.contains("sessionid");
+            speaks_of_it || (is_secret(token) && text.contains(token))
+        };
         Self {
             url: without_secrets(url).to_owned(),
             kind: draft.kind().name.to_owned(),
@@ -226,9 +232,10 @@ mod tests {
     #[test]
     fn choices_come_back_and_secrets_do_not_go() {
         let kept = Kept::of("ws://h/ws?access_token=s3cret", &draft(), None);
-        let by_hand = Kept::of("ws://s3:s3@h", &draft(), Some(r#"{"token":"s3cret"}"#));
+        let by_hand = |text| Kept::of("ws://s3:s3@h", &draft(), Some(text));
+        let by_hand = [r#"{"token":"s3cret"}"#, r#"{"Token":"s3cret"}"#].map(by_hand);
         let home = "ws://h";
-        for kept in [&kept, &by_hand] {
+        for kept in [&kept, &by_hand[0], &by_hand[1]] {
             let (text, link) = (kept.to_text().unwrap(), kept.to_fragment(home).unwrap());
             assert!(
                 !text.contains("s3") && !link.contains("s3"),

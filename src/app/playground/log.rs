@@ -16,8 +16,8 @@ pub const MAX_ROWS: usize = 10_000;
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Rows that can be pinned at a time.
 pub const MAX_PINNED: usize = 50;
-/// Topics offered by the filter.
-const MAX_TOPICS: usize = 100;
+/// Types, and topics, that the filter offers.
+const MAX_OFFERED: usize = 100;
 
 /// Which way a row went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,11 +131,11 @@ impl Log {
         self.last_id += 1;
         row.id = self.last_id;
         self.bytes += row.text.len();
-        if !self.kinds.contains(&row.kind) {
+        if self.kinds.len() < MAX_OFFERED && !self.kinds.contains(&row.kind) {
             self.kinds.insert(row.kind.clone());
         }
         if let Some(topic) = &row.topic
-            && self.topics.len() < MAX_TOPICS
+            && self.topics.len() < MAX_OFFERED
             && !self.topics.contains(topic)
         {
             self.topics.insert(topic.clone());

@@ -100,7 +100,10 @@ impl Requests {
     }
 
     fn take(&mut self, fits: impl Fn(&Wants) -> bool) -> Option<Found> {
-        let place = self.waiting.iter().position(|w| fits(&w.wants))?;
+        self.remove(self.waiting.iter().position(|w| fits(&w.wants))?)
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Found> {
         let found = self.waiting.remove(place)?;
         Some(Found {
             row: found.row,
@@ -138,9 +141,13 @@ impl Requests {
             return self.take(|w| matches!(w, Wants::Ack(i) if i == id));
         }
         if let Some(topic) = topic {
-            let named = self.take(|w| {
-                matches!(w, Wants::Subscribed(t) | Wants::Unsubscribed(t) | Wants::Silence(t) if t == topic)
-            });
+            // An ack that is in order is never answered: the one that is refused is the last.
+            if code == ErrorCode::BadAck {
+                let silent = |w: &Waiting| matches!(&w.wants, Wants::Silence(t) if t == topic);
+                return self.remove(self.waiting.iter().rposition(silent)?);
+            }
+            let named = self
+                .take(|w| matches!(w, Wants::Subscribed(t) | Wants::Unsubscribed(t) if t == topic));
             // A topic of setup may be refused on its own; ready still follows.
             return named.or_else(|| {
                 let setup = self.waiting.iter().find(|w| w.wants == Wants::Ready)?;
@@ -225,6 +232,15 @@ mod tests {
             &[by_id, by_topic, bad],
         );
         assert_eq!(found, [Some((2, true)), Some((1, true)), Some((3, true))]);
+    }
+
+    #[test]
+    fn an_ack_in_order_is_answered_by_nothing() {
+        let receipt = |seq| format!(r#"{{"type":"ack","topic":"t","seqNo":{seq}}}"#);
+        let bad = r#"{"type":"error","code":"BAD_ACK","message":"","topic":"t"}"#;
+        let denied = r#"{"type":"error","code":"ACL_DENIED","message":"","topic":"t"}"#;
+        let found = play(&[&receipt(1), &receipt(9), SUBSCRIBE], &[bad, denied]);
+        assert_eq!(found, [Some((2, true)), Some((3, true))]);
     }
 
     #[test]

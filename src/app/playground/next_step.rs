@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::phase::{Phase, explain_close};
+use super::text::visible;
 
 /// A sentence and up to three forms to fill in next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,18 +65,26 @@ impl Client {
                 ],
             );
         };
-        let publish = offer(format!("Publish to {topic}"), "publish", Some(topic));
+        let publish = offer(
+            format!("Publish to {}", visible(topic)),
+            "publish",
+            Some(topic),
+        );
         let names: Vec<_> = topics.keys().take(3).map(String::as_str).collect();
         let more = match topics.len().saturating_sub(names.len()) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let names = names.join(", ");
+        let names = visible(&names.join(", ")).into_owned();
         if self.has_published() {
             let words = format!(
                 "Listening to {names}{more}. Tick Keep ID and publish again to see a duplicate, or open this page twice."
             );
-            let stop = offer(format!("Leave {topic}"), "unsubscribe", Some(topic));
+            let stop = offer(
+                format!("Leave {}", visible(topic)),
+                "unsubscribe",
+                Some(topic),
+            );
             (words, vec![publish, stop])
         } else {
             let words =

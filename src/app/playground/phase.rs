@@ -1,5 +1,6 @@
 //! What the connection is doing, and how that is said to a person.
 
+use super::text::visible;
 use crate::protocol::{CloseCode, Reconnect};
 
 /// What the connection is doing.
@@ -59,7 +60,7 @@ impl Phase {
             Self::Connecting => "Connecting…".into(),
             Self::Connected => "Connected, not set up".into(),
             Self::Ready { user_id } if user_id.is_empty() => "Ready".into(),
-            Self::Ready { user_id } => format!("Ready as {user_id}"),
+            Self::Ready { user_id } => format!("Ready as {}", visible(user_id)),
             Self::Closed { code, .. } => format!("Closed ({code})"),
         }
     }
@@ -82,7 +83,7 @@ pub fn explain_close(code: u16, reason: &str) -> String {
     // The gateway's own reason repeats the code; another party's may say more.
     let repeats = CloseCode::from_code(code).is_some_and(|known| known.reason() == reason);
     if !reason.is_empty() && !repeats {
-        words.push_str(&format!(" Reason given: {reason}."));
+        words.push_str(&format!(" Reason given: {}.", visible(reason)));
     }
     if let Some(advice) = advice {
         words.push_str(" For a client this means: ");

@@ -182,7 +182,8 @@ impl Replay {
             return None;
         }
         let step = self.steps.get(self.next)?;
-        if now < self.began + step.after || self.awaited >= IN_FLIGHT {
+        let leaving = self.leaving[step.client.place()].len();
+        if now < self.began + step.after || self.awaited.max(leaving) >= IN_FLIGHT {
             return None;
         }
         self.leaving[step.client.place()].push_back(self.next);

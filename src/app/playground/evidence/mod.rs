@@ -82,7 +82,10 @@ impl Evidence {
     ) {
         match frame {
             ServerMessage::Message(f) => self.message(id, at, client, f),
-            ServerMessage::Ack(f) => self.effects.ack(at, client.user(), f),
+            ServerMessage::Ack(f) => {
+                self.effects.ack(at, client.user(), f);
+                self.own.ack(f);
+            }
             ServerMessage::Error(f) => self.access.refused(id, f),
             ServerMessage::Subscribed(f) => self.access.allowed(id, &f.topic),
             _ => {}

@@ -2,7 +2,7 @@
 //! subscriber of the page, and whether it arrived as it was.
 
 use crate::histogram::Distribution;
-use crate::protocol::{MessageFrame, Publish};
+use crate::protocol::{AckStatus, MessageFrame, Publish, PublishAck};
 
 use super::recent::{Recent, fingerprint};
 
@@ -15,6 +15,8 @@ struct Sent {
     at: f64,
     /// The payload's fingerprint; `None` when the id was used with several.
     payload: Option<u64>,
+    /// Where its ack says it is; `None` before the ack, and when it took no effect.
+    seq_no: Option<u64>,
     delivered: bool,
 }
 
@@ -39,6 +41,7 @@ impl Own {
         let new = Sent {
             at,
             payload: Some(payload),
+            seq_no: None,
             delivered: false,
         };
         match self.sent.get(key) {
@@ -53,12 +56,29 @@ impl Own {
         }
     }
 
-    /// A message came; `live` when it was not replayed.
+    pub(super) fn ack(&mut self, ack: &PublishAck<'_>) {
+        let key = fingerprint(&[&ack.topic, &ack.message_id]);
+        let Some(sent) = self.sent.get(key) else {
+            return;
+        };
+        match ack.status {
+            AckStatus::Ok => sent.seq_no = Some(ack.seq_no),
+            // Of another sending, perhaps with another payload.
+            AckStatus::Duplicate if sent.seq_no != Some(ack.seq_no) => sent.payload = None,
+            AckStatus::Duplicate => {}
+        }
+    }
+
+    /// A message came; `live` when it was not replayed. Others may use the same id: then the ack tells
+    /// which message is this page's own.
     pub(super) fn message(&mut self, at: f64, frame: &MessageFrame<'_>, live: bool) {
         let key = fingerprint(&[&frame.topic, &frame.message_id]);
         let Some(sent) = self.sent.get(key) else {
             return;
         };
+        if sent.seq_no.is_some_and(|seq_no| seq_no != frame.seq_no) {
+            return;
+        }
         sent.delivered = true;
         if live {
             #[expect(

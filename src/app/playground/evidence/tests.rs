@@ -371,6 +371,24 @@ fn integrity_compares_bytes() {
 }
 
 #[test]
+fn an_id_that_others_use_too_is_not_taken_for_this_pages_own() {
+    let ack = |status: &str, seq_no: u64| {
+        format!(
+            r#"{{"type":"ack","messageId":"m","status":"{status}","topic":"t","seqNo":{seq_no},"epoch":"e"}}"#
+        )
+    };
+    let mut story = Story::begin();
+    story.publishes(A, "m", "1").got(A, &ack("ok", 1));
+    story.message(A, 1, "m", "1").message(A, 2, "m", "2");
+    assert_eq!(story.verdict(I7), Verdict::Holds, "{}", story.words(I7));
+    // What was published before the evidence began may have been another payload.
+    let mut story = Story::begin();
+    story.publishes(A, "m", "2").got(A, &ack("duplicate", 1));
+    story.message(B, 1, "m", "1");
+    assert_eq!(story.verdict(I7), Verdict::Nothing);
+}
+
+#[test]
 fn it_begins_anew_and_outlives_its_clients() {
     let mut story = Story::begin();
     story.message(A, 1, "m", "1").message(B, 1, "m", "1");

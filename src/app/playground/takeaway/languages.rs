@@ -57,6 +57,10 @@ impl Language {
 }
 
 pub(super) fn write(composed: &Composed, language: Language) -> Result<String, &'static str> {
+    const A_TOKEN: &str = "This text speaks of a token and is not a frame that the gateway understands, so the token cannot be left out. Mend the frame, or take the token out of it.";
+    if composed.frame.is_none() {
+        return Err(A_TOKEN);
+    }
     match language {
         Language::Curl => curl(composed),
         Language::Websocat => Ok(websocat(composed)),
@@ -74,7 +78,8 @@ fn curl(composed: &Composed) -> Result<String, &'static str> {
         .http_origin()
         .ok_or("The URL must begin with ws:// or wss://.")?;
     let bearer = quoting::shell(&format!("Authorization: Bearer {}", composed.token));
-    match decode_client(&composed.frame).map_err(|_| NOT_A_FRAME)? {
+    let frame = composed.frame.as_deref().unwrap_or_default();
+    match decode_client(frame).map_err(|_| NOT_A_FRAME)? {
         ClientMessage::Publish(publish) => {
             let json = |text: &str| serde_json::to_string(text).unwrap_or_default();
             let mut body = format!(

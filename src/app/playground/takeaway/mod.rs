@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::draft::Draft;
 use super::kept::without_secrets;
+use crate::protocol::{ClientMessage, decode_client, encode_client};
 pub use languages::Language;
 
 /// What stands where a token was.
@@ -28,7 +29,8 @@ pub struct Composed {
     token: String,
     /// The frame that opens the session, unless the frame does so itself.
     setup: Option<String>,
-    frame: String,
+    /// `None` when a token stands in it that nobody can find.
+    frame: Option<String>,
 }
 
 impl Composed {
@@ -36,8 +38,10 @@ impl Composed {
     #[must_use]
     pub fn new(ws_url: &str, draft: &Draft, edited: Option<&str>) -> Self {
         let token = draft.get("token");
-        let frame = edited.map_or_else(|| draft.frame(), ToOwned::to_owned);
-        let frame = without(&frame, token).into_owned();
+        let frame = match edited {
+            None => Some(without(&draft.frame(), token).into_owned()),
+            Some(text) => without_tokens(&without(text, token), is_secret).map(Cow::into_owned),
+        };
         let token = if is_secret(token) { YOUR_TOKEN } else { token }.to_owned();
         let opens = matches!(draft.kind().name, "setup" | "resume");
         let setup = || {
@@ -57,16 +61,14 @@ impl Composed {
     /// As a program; an error says in words why it cannot be one.
     ///
     /// # Errors
-    /// For curl, when HTTP has no counterpart of the frame.
+    /// For curl, when HTTP has no counterpart of the frame; for all, when a token cannot be left out.
     pub fn written_in(&self, language: Language) -> Result<String, &'static str> {
         languages::write(self, language)
     }
 
     fn frames(&self) -> impl Iterator<Item = &str> {
-        self.setup
-            .as_deref()
-            .into_iter()
-            .chain([self.frame.as_str()])
+        let setup = self.setup.as_deref();
+        setup.into_iter().chain(self.frame.as_deref())
     }
 
     /// `http://host` for `ws://host/path`.
@@ -100,6 +102,28 @@ fn without<'a>(text: &'a str, token: &str) -> Cow<'a, str> {
     }
 }
 
+/// The text of a frame that is sent, with the tokens that are to be hidden replaced. `None` where a text
+/// speaks of a token and is no frame: nobody can tell where it stands.
+#[must_use]
+pub fn without_tokens(text: &str, hide: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    let speaks_of_it = || text.to_ascii_lowercase().contains("token");
+    let Ok(mut frame) = decode_client(text) else {
+        return (!speaks_of_it()).then(|| text.into());
+    };
+    let token = match &mut frame {
+        ClientMessage::Setup(f) => Some(&mut f.token),
+        ClientMessage::Resume(f) => Some(&mut f.token),
+        ClientMessage::Refresh(f) => Some(&mut f.token),
+        _ if speaks_of_it() => None,
+        _ => return Some(text.into()),
+    };
+    if let Some(token) = token.filter(|token| hide(token)) {
+        *token = YOUR_TOKEN.into();
+    }
+    // A field that the frame does not have is not written either.
+    Some(encode_client(&frame).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +146,32 @@ mod tests {
                     assert!(!text.contains("eyJ"), "{language:?}: {text}");
                     assert!(text.is_empty() || text.contains(YOUR_TOKEN), "{text}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_pasted_into_the_frame_does_not_go_along() {
+        for (by_hand, is_written) in [
+            (format!(r#"{{"type":"setup","token":"{JWT}"}}"#), true),
+            (
+                format!(r#"{{"type":"refresh","token":"demo-user","Token":"{JWT}"}}"#),
+                true,
+            ),
+            (format!(r#"{{"type":"setup","Token":"{JWT}"}}"#), true),
+            (format!(r#"{{"type":"setup","token":"{JWT}""#), false),
+        ] {
+            let composed = Composed::new("ws://h/ws", &Draft::default(), Some(&by_hand));
+            for language in Language::ALL {
+                let written = composed.written_in(language);
+                let text = written.unwrap_or_else(ToOwned::to_owned);
+                assert!(!text.contains("eyJ"), "{language:?}: {text}");
+                let has_setup = text.contains("setup") || text.contains("refresh");
+                assert_eq!(
+                    has_setup,
+                    is_written && language != Language::Curl,
+                    "{text}"
+                );
             }
         }
     }
