@@ -215,13 +215,18 @@ async fn a_request_head_has_its_time() {
 #[tokio::test]
 async fn a_request_body_has_its_time() {
     let gateway = TestGateway::with(&[("message-timeout", "400ms")]).await;
-    let mut stream = TcpStream::connect(gateway.addr).await.unwrap();
-    let head = "POST /api/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n\
-                Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let answer = rest(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    assert!(answer.contains("did not come whole"), "{answer}");
+    // To ask for another protocol is no excuse.
+    for asks in ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"] {
+        let mut stream = TcpStream::connect(gateway.addr).await.unwrap();
+        let head = format!(
+            "POST /api/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n{asks}\
+             Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert!(answer.contains("did not come whole"), "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,8 @@
 //! What a connection goes through before it is a WebSocket: TLS where it is asked for, then HTTP.
 //!
-//! A request that wants to upgrade is routed on the shard itself, so that its socket stays on the
-//! event loop it was accepted on. Every other request is routed on the general runtime: rendering a
-//! page never holds up a delivery.
+//! A request for a WebSocket is routed on the shard itself, so that its socket stays on the event
+//! loop it was accepted on. Every other request, whatever it wants to upgrade to, is routed on the
+//! general runtime: rendering a page never holds up a delivery.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -109,7 +109,7 @@ impl Entrance {
         peer: SocketAddr,
         guest: &Arc<Guest>,
     ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
-        let upgrades = request.headers().contains_key(header::UPGRADE);
+        let upgrades = is_for_a_socket(request.uri().path());
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(peer));
         extensions.insert(self.own.clone());
@@ -132,11 +132,13 @@ impl Entrance {
                     "too many connections from your address; close some, then try again",
                 ));
             }
-            if upgrades {
-                return answer.await;
-            }
-            let task = general.spawn(timeout(in_time, answer));
-            Ok(match task.await {
+            let answer = timeout(in_time, answer);
+            let answered = if upgrades {
+                Ok(answer.await)
+            } else {
+                general.spawn(answer).await
+            };
+            Ok(match answered {
                 Ok(Ok(Ok(response))) => response,
                 Ok(Err(_)) => refusal(
                     StatusCode::REQUEST_TIMEOUT,
@@ -148,6 +150,12 @@ impl Entrance {
             })
         }
     }
+}
+
+/// Whether what answers at this path is a WebSocket, or that it should be one.
+fn is_for_a_socket(path: &str) -> bool {
+    let topic = path.strip_prefix("/ws/sub/");
+    path == "/ws" || topic.is_some_and(|topic| !topic.contains('/'))
 }
 
 /// An answer that ends the connection.
