@@ -178,8 +178,14 @@ impl Server {
         // All that can fail comes first. The files may have changed under their names.
         let tls = tls(&new)?;
         // A key set that stays keeps the keys that were fetched.
-        let changed = new.trust != settings.trust;
-        let authenticator = changed.then(|| authenticator(&new)).transpose()?;
+        let trust = new.trust.as_ref();
+        let changed = trust.filter(|_| new.trust != settings.trust);
+        let renew = |trust| {
+            self.gateway
+                .authenticator()
+                .renewed(trust, Handle::current())
+        };
+        let authenticator = changed.map(renew).transpose().map_err(io::Error::other)?;
         if let Some(authenticator) = authenticator {
             self.gateway.trust(authenticator);
         }

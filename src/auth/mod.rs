@@ -225,6 +225,20 @@ impl Authenticator {
         })
     }
 
+    /// Believes tokens as `trust` says from now on. A key set that stays keeps the keys that were fetched: its
+    /// issuer may be away.
+    ///
+    /// # Errors
+    /// As [`Authenticator::jwt`].
+    pub fn renewed(&self, trust: &Trust, runtime: Handle) -> Result<Self, String> {
+        match (self, &trust.keys.0) {
+            (Self::Set(set, _), Source::Set(uri)) if set.url() == uri => {
+                Ok(Self::Set(set.clone(), trust.rules.clone()))
+            }
+            _ => Self::jwt(trust, runtime),
+        }
+    }
+
     /// Checks a token at this moment.
     pub fn authenticate(&self, unix_ms: u64, token: &str) -> Checking {
         if token.is_empty() {

@@ -172,8 +172,7 @@ impl Gateway {
 
     /// Who is this?
     pub fn authenticate(self: &Arc<Self>, token: &str) -> Checking {
-        let authenticator = self.authenticator.read().clone();
-        match authenticator.authenticate(self.now().unix_ms, token) {
+        match self.authenticator().authenticate(self.now().unix_ms, token) {
             Checking::Done(answer) => Checking::Done(answer.and_then(|who| {
                 self.unrevoked(&who)?;
                 Ok(who)
@@ -187,6 +186,12 @@ impl Gateway {
                 }))
             }
         }
+    }
+
+    /// How tokens are checked now.
+    #[must_use]
+    pub fn authenticator(&self) -> Arc<Authenticator> {
+        self.authenticator.read().clone()
     }
 
     /// From now on tokens are checked in this way. Who was let in stays.
@@ -229,7 +234,7 @@ impl Gateway {
     /// Whether any token is that user.
     #[must_use]
     pub fn is_demo(&self) -> bool {
-        matches!(**self.authenticator.read(), Authenticator::Demo)
+        matches!(*self.authenticator(), Authenticator::Demo)
     }
 
     /// Whether the principal may do this now.

@@ -8,12 +8,20 @@ use axum::routing::get;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::harness::TestGateway;
 use crate::harness::tokens::{history, now, refused};
 
 /// An issuer with one key, which counts how often it is asked.
-async fn issuer() -> (String, EncodingKey, Arc<AtomicU32>) {
+struct Issuer {
+    url: String,
+    key: EncodingKey,
+    asked: Arc<AtomicU32>,
+    serving: JoinHandle<()>,
+}
+
+async fn issuer() -> Issuer {
     let pem = include_str!("fixtures/eddsa.key.pem");
     let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
     let mut member =
@@ -32,8 +40,13 @@ async fn issuer() -> (String, EncodingKey, Arc<AtomicU32>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/jwks", listener.local_addr().unwrap());
     let router = Router::new().route("/jwks", get(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, key, asked)
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Issuer {
+        url,
+        key,
+        asked,
+        serving,
+    }
 }
 
 fn signed(key: &EncodingKey, kid: &str) -> String {
@@ -45,7 +58,9 @@ fn signed(key: &EncodingKey, kid: &str) -> String {
 
 #[tokio::test]
 async fn keys_come_from_the_issuers_set() {
-    let (url, key, asked) = issuer().await;
+    let Issuer {
+        url, key, asked, ..
+    } = issuer().await;
     let gateway = TestGateway::with(&[("auth", "jwt"), ("jwks-url", &url)]).await;
     let mut ann = gateway.user(&signed(&key, "k1"), &["a"]).await;
     ann.send(json!({"type": "refresh", "token": signed(&key, "k1")}))
@@ -65,6 +80,40 @@ async fn keys_come_from_the_issuers_set() {
         200
     );
     assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn keys_that_were_fetched_outlive_a_change_of_the_rules() {
+    let Issuer {
+        url,
+        key,
+        asked,
+        serving,
+    } = issuer().await;
+    let gateway = TestGateway::with(&[("auth", "jwt"), ("jwks-url", &url)]).await;
+    let token = signed(&key, "k1");
+    assert_eq!(history(&gateway, &token, "a").await.status, 200);
+    serving.abort();
+    assert!(serving.await.unwrap_err().is_cancelled());
+    let reload = |name, value| {
+        let left = gateway.reload(&[("auth", "jwt"), ("jwks-url", &url), (name, value)]);
+        assert!(left.unwrap().is_empty());
+    };
+    reload("jwt-leeway", "5s");
+    assert_eq!(history(&gateway, &token, "a").await.status, 200);
+    gateway.user(&token, &["a"]).await;
+    // The new rules hold all the same.
+    reload("jwt-issuer", "us");
+    let answer = history(&gateway, &token, "a").await;
+    answer.expect_error(401, "AUTH_FAILED");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    // Another address is another set.
+    let other = format!("{url}/other");
+    gateway
+        .reload(&[("auth", "jwt"), ("jwks-url", &other)])
+        .unwrap();
+    let answer = history(&gateway, &token, "a").await;
+    answer.expect_error(503, "NOT_AVAILABLE");
 }
 
 #[tokio::test]

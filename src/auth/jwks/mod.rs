@@ -136,6 +136,11 @@ impl Jwks {
         }))
     }
 
+    /// Its address.
+    pub(super) fn url(&self) -> &http::Uri {
+        &self.0.url
+    }
+
     /// The key, when no fetch is needed to know.
     ///
     /// # Errors
