@@ -68,7 +68,8 @@ pub(super) struct Inflicted {
         (status = 200, description = "Done.", body = Inflicted),
         (status = 400, description = "Not well formed.", body = ErrorBody),
         (status = 403, description = "A page of another site asked.", body = ErrorBody),
-        (status = 404, description = "The demo endpoints are off, or no socket of this gateway holds the session.", body = ErrorBody)))]
+        (status = 404, description = "The demo endpoints are off, or no socket of this gateway holds the session.", body = ErrorBody),
+        (status = 503, description = "The gateway starts.", body = ErrorBody)))]
 pub(super) async fn inflict(
     State(state): State<AppState>,
     headers: HeaderMap,

@@ -2,6 +2,7 @@
 //!
 //! Uses: protocol, backbone, gateway, transport, cluster, websocket, auth, config, histogram, metrics, slo, app.
 
+mod answers;
 mod api;
 pub mod assets;
 mod asyncapi;
@@ -159,7 +160,8 @@ fn wrapped(
     others: Router<AppState>,
     state: &AppState,
 ) -> Router {
-    let (documented, openapi) = documented.split_for_parts();
+    let (documented, mut openapi) = documented.split_for_parts();
+    answers::describe(&mut openapi);
     // Largest batch: see `api`. Everything else has no body.
     let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
     let fixed = |name: HeaderName, value: &'static str| {

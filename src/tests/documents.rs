@@ -197,6 +197,7 @@ async fn every_answer_over_http_is_as_openapi_says() {
     let publish = |body: &str| Request::publish("ann", body);
     let history = |path: &str| Request::get(path).bearer("ann");
     let large = json!({"topic": "t", "payload": "x".repeat(2000)}).to_string();
+    let huge = " ".repeat(9 << 20);
     let one = r#"{"topic":"t","messageId":"1","payload":{"n":1}}"#;
     let disconnect = |body: &str| Request::new("POST", "/api/disconnect").body(body);
     let unsubscribe = |body: &str| Request::new("POST", "/api/unsubscribe").body(body);
@@ -299,6 +300,24 @@ async fn every_answer_over_http_is_as_openapi_says() {
             400,
         ),
         ("/api/disconnect", "post", disconnect("{}"), 401),
+        (
+            "/api/disconnect",
+            "post",
+            disconnect(&huge).bearer("ann"),
+            413,
+        ),
+        (
+            "/api/unsubscribe",
+            "post",
+            unsubscribe(&huge).bearer("ann"),
+            413,
+        ),
+        (
+            "/demo/faults",
+            "post",
+            Request::new("POST", "/demo/faults").body(huge.clone()),
+            413,
+        ),
         ("/api/topics", "get", history("/api/topics"), 200),
         ("/api/topics", "get", history("/api/topics?limit=0"), 400),
         ("/api/topics", "get", Request::get("/api/topics"), 401),
@@ -348,6 +367,27 @@ async fn every_answer_over_http_is_as_openapi_says() {
             assert_strict(&check, &body, &required, &[]);
         }
         seen.insert(path.to_owned());
+    }
+    // What the door answers, whatever is behind it.
+    let slow = TestGateway::with(&[("message-timeout", "100ms")]).await;
+    let unfinished = Request::publish("ann", "").header("Content-Length", "9");
+    let busy = TestGateway::with(&[("max-connections-per-address", "1")]).await;
+    let _only = busy.user("ann", &[]).await;
+    for (addr, request, status) in [
+        (slow.addr, unfinished, 408),
+        (busy.addr, publish("{}"), 503),
+        (busy.addr, Request::get("/stats"), 503),
+    ] {
+        let answer = request.send(addr).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        for (path, routes) in document["paths"].as_object().unwrap() {
+            for (method, route) in routes.as_object().unwrap() {
+                let described = &route["responses"][status.to_string()]["content"];
+                let schema = &described["application/json"]["schema"];
+                assert!(schema.is_object(), "{method} {path} {status}");
+                assert_valid(&validator(schema, &document), &answer.json());
+            }
+        }
     }
     // With what is there for all gateways only.
     let described = &document["paths"]["/stats"]["get"]["responses"]["200"];

@@ -74,13 +74,14 @@ impl Request {
 
     pub async fn send(self, addr: SocketAddr) -> Answer {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: {addr}\r\n", self.method, self.path);
-        if !self.headers.iter().any(|(name, _)| name == "Connection") {
+        let given = |name: &str| self.headers.iter().any(|(other, _)| other == name);
+        if !given("Connection") {
             head.push_str("Connection: close\r\n");
         }
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if self.method != "GET" && self.method != "HEAD" {
+        if self.method != "GET" && self.method != "HEAD" && !given("Content-Length") {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
         head.push_str("\r\n");
