@@ -23,7 +23,7 @@ use crate::cluster::{Cluster, Others};
 use crate::config::{Backbone, Settings};
 use crate::feed;
 use crate::gateway::Gateway;
-use crate::http::{AppState, MAX_STREAMS, Rules, routers};
+use crate::http::{AppState, MAX_STREAMS, Rates, Rules, routers};
 use crate::hub::Hub;
 use crate::protocol::Epoch;
 use crate::session;
@@ -108,6 +108,7 @@ impl Server {
             gateway: gateway.clone(),
             cluster: cluster.clone(),
             rules: rules.clone(),
+            rates: Arc::new(Rates::default()),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             max_message_bytes: settings.max_message_bytes,
             leptos: leptos_options(),
@@ -357,7 +358,13 @@ fn rules(settings: &Settings) -> Rules {
     Rules {
         allowed_origins: settings.allowed_origins.clone(),
         demo_endpoints: settings.demo_endpoints,
+        publish_rate: publish_rate(settings),
     }
+}
+
+/// 0 is no limit.
+fn publish_rate(settings: &Settings) -> u32 {
+    settings.publish_rate.map_or(0, Into::into)
 }
 
 fn limits(settings: &Settings) -> Limits {
@@ -373,7 +380,7 @@ fn limits(settings: &Settings) -> Limits {
         session_ttl: settings.session_ttl,
         session: session::Limits {
             setup_timeout_ms: settings.setup_timeout.as_millis() as u64,
-            publish_rate: settings.publish_rate.map_or(0, Into::into),
+            publish_rate: publish_rate(settings),
         },
     }
 }

@@ -100,7 +100,7 @@ pub struct Settings {
     pub history_ttl: Duration,
     /// Memory for kept messages in all, or the log's size on disk, in bytes. Default 256 MiB.
     pub history_bytes: usize,
-    /// Publishes per second of one connection; `None` is no limit, the default.
+    /// Publishes per second of one connection, and of one user over HTTP; `None` is no limit, the default.
     pub publish_rate: Option<NonZeroU32>,
     /// How deliveries are judged. Default 99 of 100 within 50 ms.
     pub slo: Slo,

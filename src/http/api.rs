@@ -111,7 +111,8 @@ enum Response_ {
 /// Publishes one message, or up to 1000
 ///
 /// One message is answered by its result or its error. An array is answered by 200 and an array of
-/// results and errors in the same order; a refused message does not hold up the others.
+/// results and errors in the same order; a refused message does not hold up the others. With publish-rate
+/// each message counts, and what is too many is refused with TOO_MANY_REQUESTS.
 #[utoipa::path(post, path = "/api/publish", tag = "publish", security(("bearer" = [])),
     request_body(content = Request),
     responses(
@@ -120,6 +121,7 @@ enum Response_ {
         (status = 401, description = "No token, or a bad one.", body = ErrorBody),
         (status = 403, description = "The token does not allow it.", body = ErrorBody),
         (status = 413, description = "Too many or too large.", body = ErrorBody),
+        (status = 429, description = "Faster than publish-rate: the user's messages of this and other requests. In an array, each that is too many.", body = ErrorBody),
         (status = 503, description = "The backbone is away; send the same messageId again.", body = ErrorBody)))]
 pub(super) async fn publish(
     State(state): State<AppState>,
@@ -197,6 +199,8 @@ fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begu
         return Err(Refusal::new(ErrorCode::LimitExceeded, text));
     }
     check_depth(item.payload.get())?;
+    let since = state.gateway.now();
+    state.within_rate(since, &principal.user)?;
     let publication = Publication {
         user: &principal.user,
         topic: &item.topic,
@@ -204,7 +208,6 @@ fn begin(state: &AppState, principal: &Principal, item: Item<'_>) -> Result<Begu
         payload: item.payload.get(),
         sig: item.sig.as_deref(),
     };
-    let since = state.gateway.now();
     let answer = state.gateway.publish(since, principal, publication)?;
     Ok(Begun {
         since,

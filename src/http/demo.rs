@@ -48,6 +48,7 @@ pub(super) struct DemoPublished {
         (status = 403, description = "A page of another site asked, or the topic is a user's own.", body = ErrorBody),
         (status = 404, description = "The demo endpoints are off.", body = ErrorBody),
         (status = 413, description = "The message is too large.", body = ErrorBody),
+        (status = 429, description = "Faster than publish-rate, which all who publish here share.", body = ErrorBody),
         (status = 503, description = "The backbone is away.", body = ErrorBody)))]
 pub(super) async fn publish(
     State(state): State<AppState>,
@@ -80,6 +81,7 @@ pub(super) async fn publish(
     };
     let gateway = &state.gateway;
     let now = gateway.now();
+    state.within_rate(now, &principal.user)?;
     let answer = gateway.publish(now, &principal, publication)?;
     let published = gateway.published_when(now, answer).await?;
     let mut response = Json(DemoPublished {

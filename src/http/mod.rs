@@ -1,6 +1,6 @@
 //! The HTTP surface: every route on one screen, and one file for what answers it.
 //!
-//! Uses: protocol, backbone, gateway, transport, cluster, websocket, auth, config, histogram, metrics, slo, app.
+//! Uses: protocol, session, backbone, gateway, transport, cluster, websocket, auth, config, histogram, metrics, slo, app.
 
 mod answers;
 mod api;
@@ -17,6 +17,7 @@ mod names;
 mod operate;
 mod origin;
 mod pages;
+mod rates;
 mod stats;
 mod traced;
 mod ws;
@@ -40,12 +41,14 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::backbone::Now;
 use crate::cluster::Cluster;
 use crate::config::AllowedOrigins;
 use crate::gateway::Gateway;
 use crate::protocol::{ErrorCode, Refusal};
 
 use bearer::Scheme;
+pub use rates::Rates;
 pub use stats::MAX_STREAMS;
 
 /// What the handlers share.
@@ -57,6 +60,8 @@ pub struct AppState {
     pub cluster: Arc<OnceLock<Cluster>>,
     /// What requests are judged by now.
     pub rules: Arc<RwLock<Arc<Rules>>>,
+    /// What each user may still publish over HTTP.
+    pub rates: Arc<Rates>,
     /// Room for streams of numbers.
     pub streams: Arc<Semaphore>,
     /// The largest payload, in bytes.
@@ -72,12 +77,26 @@ pub struct Rules {
     pub allowed_origins: AllowedOrigins,
     /// Whether `GET /demo/publish/{topic}` and `POST /demo/faults` answer.
     pub demo_endpoints: bool,
+    /// Publishes per second of one user over HTTP; 0 is no limit. A burst of twice that is allowed.
+    pub publish_rate: u32,
 }
 
 impl AppState {
     /// What a request is judged by that begins now.
     fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
+    }
+
+    /// Whether this user may publish one message more.
+    fn within_rate(&self, now: Now, user: &Arc<str>) -> Result<(), Refusal> {
+        let rate = self.rules().publish_rate;
+        if self.rates.take(now.mono_ms(), user, rate) {
+            return Ok(());
+        }
+        let code = ErrorCode::TooManyRequests;
+        self.gateway.shared_metrics().publish_refused(code);
+        let text = format!("at most {rate} publishes a second of one user over HTTP");
+        Err(Refusal::new(code, text))
     }
 
     /// This gateway and the others.

@@ -24,6 +24,7 @@ pub struct SharedMetrics {
     duplicates: AtomicU64,
     denied: AtomicU64,
     unavailable: AtomicU64,
+    too_fast: AtomicU64,
     resumed: AtomicU64,
     not_resumed: AtomicU64,
     refused: Counters<{ Refused::ALL.len() }>,
@@ -42,10 +43,12 @@ impl SharedMetrics {
         });
     }
 
-    /// A publish was refused: the token does not allow it, or the backbone is away.
+    /// A publish was refused: the token does not allow it, the backbone is away, or over HTTP there were
+    /// too many.
     pub fn publish_refused(&self, code: ErrorCode) {
         one(match code {
             ErrorCode::AclDenied => &self.denied,
+            ErrorCode::TooManyRequests => &self.too_fast,
             _ => &self.unavailable,
         });
     }
@@ -89,10 +92,11 @@ impl SharedMetrics {
 
     /// Publishes that were refused, by the code of the refusal.
     #[must_use]
-    pub fn refused_publishes(&self) -> [(ErrorCode, u64); 2] {
+    pub fn refused_publishes(&self) -> [(ErrorCode, u64); 3] {
         [
             (ErrorCode::AclDenied, load(&self.denied)),
             (ErrorCode::NotAvailable, load(&self.unavailable)),
+            (ErrorCode::TooManyRequests, load(&self.too_fast)),
         ]
     }
 

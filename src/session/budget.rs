@@ -24,23 +24,26 @@ impl ErrorBudget {
     }
 }
 
-/// A token bucket for publishes: it fills at the rate and holds two seconds of it.
+/// A token bucket for publishes: it fills at the rate and holds two seconds of it. A new one is full.
 #[derive(Debug, Default)]
-pub(super) struct RateBudget {
+pub struct RateBudget {
     /// The moment, in thousandths of a millisecond, at which the bucket would be full.
     full_at: u64,
 }
 
 impl RateBudget {
-    /// Takes one; false when there is none. A rate of 0 is no limit.
-    pub(super) fn take(&mut self, now_ms: u64, per_second: u32) -> bool {
+    /// After this time without a publish it is full again, in milliseconds.
+    pub const FULL_AFTER_MS: u64 = 2000;
+
+    /// Takes one; false when there is none. A rate of 0 is no limit. Time is of any monotonic clock.
+    pub fn take(&mut self, now_ms: u64, per_second: u32) -> bool {
         if per_second == 0 {
             return true;
         }
         let now = now_ms * 1000;
         let cost = 1_000_000 / u64::from(per_second);
         let full_at = self.full_at.max(now) + cost;
-        let allowed = full_at <= now + 2_000_000;
+        let allowed = full_at <= now + Self::FULL_AFTER_MS * 1000;
         if allowed {
             self.full_at = full_at;
         }

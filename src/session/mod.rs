@@ -23,8 +23,10 @@ use crate::protocol::{
     Publish, PublishAck, Ready, Refusal, ServerMessage, Subscribed, Topic, check_depth,
 };
 
-use budget::{ErrorBudget, RateBudget};
+use budget::ErrorBudget;
 use setup::Setup;
+
+pub use budget::RateBudget;
 pub use words::{Accepted, Attached, Held, Identity, Input, Limits, Output, Outputs, Resumed};
 
 #[derive(Debug)]

@@ -83,6 +83,62 @@ async fn publishes_of_one_connection() {
 }
 
 #[tokio::test]
+async fn publishes_of_one_user_over_http() {
+    let gateway = TestGateway::with(&[("publish-rate", "1")]).await;
+    let item = |i: usize| json!({"topic": "t", "messageId": i.to_string(), "payload": i});
+    let many = json!((0..1000).map(item).collect::<Vec<_>>()).to_string();
+    let answer = Request::publish("ann", many).send(gateway.addr).await;
+    assert_eq!(answer.status, 200);
+    let results = answer.json();
+    let results = results.as_array().unwrap();
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        (results.iter()).partition(|result| result["status"] == "ok");
+    // A burst of two, and what came due while they were read.
+    assert!((2..20).contains(&taken.len()), "{}", taken.len());
+    assert_eq!(taken.len() + refused.len(), 1000);
+    for result in &refused {
+        assert_eq!(result["error"]["code"], "TOO_MANY_REQUESTS");
+    }
+    assert_eq!(gateway.stats().await["published"], taken.len());
+
+    // One alone is refused as a whole. On a busy machine some may be due before.
+    let too_many = |what: &'static str, request: fn() -> Request| {
+        let addr = gateway.addr;
+        crate::harness::soon(what, async move {
+            loop {
+                let answer = request().send(addr).await;
+                if answer.status != 200 {
+                    return answer;
+                }
+            }
+        })
+    };
+    let one = || Request::publish("ann", r#"{"topic":"t","payload":1}"#);
+    let demo = || Request::get("/demo/publish/t?k=v");
+    for answer in [
+        too_many("a refusal", one).await,
+        too_many("a refusal of the demo", demo).await,
+    ] {
+        let message = answer.expect_error(429, "TOO_MANY_REQUESTS");
+        assert!(message.contains("at most 1 publishes"), "{message}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    let bob = Request::publish("bob", r#"{"topic":"t","payload":1}"#);
+    assert_eq!(bob.send(gateway.addr).await.status, 200);
+    let metrics = gateway.get("/metrics").await;
+    let line = "micro_socket_publishes_refused_total{code=\"TOO_MANY_REQUESTS\"} ";
+    let count = metrics.text().lines().find_map(|l| l.strip_prefix(line));
+    let count: f64 = count.unwrap().parse().unwrap();
+    assert_eq!(count as usize, refused.len() + 2);
+
+    // The limit is changed while the gateway runs.
+    gateway.reload(&[]).unwrap();
+    for _ in 0..50 {
+        assert_eq!(one().send(gateway.addr).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn connections_in_all() {
     let gateway = TestGateway::with(&[("max-connections", "2")]).await;
     let first = gateway.user("ann", &[]).await;

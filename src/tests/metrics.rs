@@ -197,7 +197,7 @@ async fn labels_are_few_whatever_clients_say() {
     let known = BTreeSet::from(["le", "result", "code", "cause", "version"]);
     assert_eq!(labels, known);
     let codes = text.matches("{code=").count();
-    let publishes = 2;
+    let publishes = 3;
     assert_eq!(
         codes,
         CloseCode::ALL.len() + ErrorCode::ALL.len() + publishes

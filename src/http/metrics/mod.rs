@@ -149,7 +149,7 @@ fn messages(out: &mut Exposition, gateway: &Gateway, totals: &Totals) {
     );
     out.counters(
         "micro_socket_publishes_refused_total",
-        "Publishes that the token does not allow or that the backbone could not take.",
+        "Publishes that the token does not allow, that the backbone could not take, or that over HTTP were too many.",
         "code",
         shared
             .refused_publishes()

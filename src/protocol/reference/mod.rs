@@ -377,7 +377,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "publish-rate",
         "0 (no limit)",
-        "Publishes per second of one connection, with a burst of twice that.",
+        "Publishes per second of one connection, and of one user over HTTP, with a burst of twice that.",
     ),
     setting(
         "slo-target",
