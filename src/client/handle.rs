@@ -225,7 +225,9 @@ pub enum SendError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The gateway refused it. `retryable` tells whether the same can succeed later.
+    /// The gateway refused it. `retryable` tells whether the same can succeed later. One that was sent
+    /// again after a cut may have been accepted before, and the message says so: publishing the same
+    /// message id again is safe.
     #[error("{}: {}", .0.code.as_str(), .0.message)]
     Refused(ErrorFrame<'static>),
     /// Too many publishes wait for their acks; this one was not sent.

@@ -17,6 +17,8 @@ struct Waiting<T> {
     message_id: String,
     text: String,
     answer: T,
+    sent: bool,
+    sent_again: bool,
 }
 
 impl<T> Default for Publishes<T> {
@@ -29,8 +31,14 @@ impl<T> Default for Publishes<T> {
 }
 
 impl<T> Publishes<T> {
-    /// Remembers a publish; gives `answer` back when too many wait.
-    pub(super) fn add(&mut self, message_id: String, text: String, answer: T) -> Result<(), T> {
+    /// Remembers a publish, which may be `sent` at once; gives `answer` back when too many wait.
+    pub(super) fn add(
+        &mut self,
+        message_id: String,
+        text: String,
+        answer: T,
+        sent: bool,
+    ) -> Result<(), T> {
         let too_large = self.bytes.saturating_add(text.len()) > MAX_WAITING_BYTES;
         if self.waiting.len() >= MAX_WAITING || (too_large && !self.waiting.is_empty()) {
             return Err(answer);
@@ -40,12 +48,15 @@ impl<T> Publishes<T> {
             message_id,
             text,
             answer,
+            sent,
+            sent_again: false,
         });
         Ok(())
     }
 
-    /// The publish with this id has its answer; of two with one id the older.
-    pub(super) fn take(&mut self, message_id: &str) -> Option<T> {
+    /// The publish with this id has its answer; of two with one id the older. Also whether it
+    /// was sent more than once.
+    pub(super) fn take(&mut self, message_id: &str) -> Option<(T, bool)> {
         // Acks come in order, so this looks at the first entry only, as a rule.
         let index = self
             .waiting
@@ -53,12 +64,17 @@ impl<T> Publishes<T> {
             .position(|w| w.message_id == message_id)?;
         let taken = self.waiting.remove(index)?;
         self.bytes -= taken.text.len();
-        Some(taken.answer)
+        Some((taken.answer, taken.sent_again))
     }
 
-    /// The frames of all, to send them again.
-    pub(super) fn texts(&self) -> Vec<String> {
-        self.waiting.iter().map(|w| w.text.clone()).collect()
+    /// The frames of all, to send them, some of them again.
+    pub(super) fn texts(&mut self) -> Vec<String> {
+        let sending = |waiting: &mut Waiting<T>| {
+            waiting.sent_again = waiting.sent;
+            waiting.sent = true;
+            waiting.text.clone()
+        };
+        self.waiting.iter_mut().map(sending).collect()
     }
 
     /// Gives up on all.

@@ -7,19 +7,21 @@ import type { Ack } from './frames.js'
 const MAX_WAITING = 1024
 /** Their length; a single larger one is taken all the same. */
 const MAX_BYTES = 4 << 20
+/** What the refusal of a publish that was sent again does not say. */
+const EARLIER = ' (an earlier copy may have been accepted; the same messageId has no second effect)'
 
 export class Publishes {
-  #waiting: (Deferred<Ack> & { id: string; text: string })[] = []
+  #waiting: (Deferred<Ack> & { id: string; text: string; sent: boolean; again: boolean })[] = []
   #bytes = 0
 
-  /** Remembers a publish until its answer comes. */
-  add(id: string, text: string): Promise<Ack> {
+  /** Remembers a publish until its answer comes; `sent` when it goes out at once. */
+  add(id: string, text: string, sent: boolean): Promise<Ack> {
     const length = this.#waiting.length
     if (length >= MAX_WAITING || (length && this.#bytes + text.length > MAX_BYTES)) {
       const why = 'too many publishes wait for their acks'
       throw new SubSocketError('FULL', why, { messageId: id, retryable: true })
     }
-    const publish = { ...deferred<Ack>(), id, text }
+    const publish = { ...deferred<Ack>(), id, text, sent, again: false }
     this.#waiting.push(publish)
     this.#bytes += text.length
     return publish.promise
@@ -32,14 +34,19 @@ export class Publishes {
     const [publish] = index < 0 ? [] : this.#waiting.splice(index, 1)
     if (!publish) return false
     this.#bytes -= publish.text.length
+    if (publish.again && answer instanceof Error) answer.message += EARLIER
     if (answer instanceof Error) publish.reject(answer)
     else publish.resolve(answer)
     return true
   }
 
-  /** The frames of all, to send them again. */
+  /** The frames of all, to send them, some of them again. */
   texts(): string[] {
-    return this.#waiting.map((publish) => publish.text)
+    return this.#waiting.map((publish) => {
+      publish.again = publish.sent
+      publish.sent = true
+      return publish.text
+    })
   }
 
   /** Gives up on all: each may or may not have been accepted. */

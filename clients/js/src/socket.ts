@@ -5,7 +5,7 @@ import type { Ack, ClientFrame, ErrorFrame, Message, Ready, ServerFrame, Subscri
 import { Inbox } from './inbox.js'
 import { Link } from './link.js'
 import { Publishes } from './publishes.js'
-import { Topics, bytes } from './topics.js'
+import { Topics, bytes, isText } from './topics.js'
 import type { Events, Options, Position, PublishOptions, State, SubscribeOptions, Token, WebSocketClass } from './types.js'
 
 /** How long an ack may wait for more messages to acknowledge with it. Times are in milliseconds. */
@@ -111,9 +111,11 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
    * it is refused, which the event `error` tells too.
    */
   subscribe(name: string, { lastSeq, epoch, qos }: SubscribeOptions = {}): Promise<Subscribed> {
-    if (this.#over()) {
+    const over = this.#over()
+    if (over || !isText(name) || !isText(epoch ?? '')) {
       const never = deferred<Subscribed>(true)
-      never.reject(new SubSocketError('CLOSED', 'the socket is closed', { topic: name }))
+      const [code, why] = over ? (['CLOSED', 'the socket is closed'] as const) : (['BAD_REQUEST', 'topic and epoch must be well-formed text'] as const)
+      never.reject(new SubSocketError(code, why, { topic: name }))
       return never.promise
     }
     const topic = this.#topics.get(name)
@@ -148,13 +150,20 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
    */
   async publish(topic: string, payload: unknown, options: PublishOptions = {}): Promise<Ack> {
     const { messageId = randomId(), sig } = options
+    const bad = (why: string) => new SubSocketError('BAD_REQUEST', why, { messageId })
+    // What the gateway cannot read it cannot answer: it does not know which publish that was.
+    if (![topic, messageId, sig ?? ''].every(isText)) throw bad('topic, messageId and sig must be well-formed text')
     if (!/^[^\0-\x1f\x7f-\x9f]+$/.test(messageId) || bytes(messageId) > 128) {
-      throw new SubSocketError('BAD_REQUEST', 'messageId must have 1 to 128 bytes and no control characters', { messageId })
+      throw bad('messageId must have 1 to 128 bytes and no control characters')
     }
+    const data: string | undefined = JSON.stringify(payload ?? null)
+    if (data === undefined) throw bad('JSON has no words for this payload')
     if (this.#over()) throw new SubSocketError('CLOSED', 'the socket is closed', { messageId })
-    const text = JSON.stringify({ type: 'publish', topic, messageId, payload: payload ?? null, sig })
-    const answer = this.#publishes.add(messageId, text)
-    if (this.#state === 'ready') this.#link?.send(text)
+    const signed = sig === undefined ? '' : `,"sig":${JSON.stringify(sig)}`
+    const text = `${JSON.stringify({ type: 'publish', topic, messageId }).slice(0, -1)},"payload":${data}${signed}}`
+    const ready = this.#state === 'ready'
+    const answer = this.#publishes.add(messageId, text, ready)
+    if (ready) this.#link?.send(text)
     return answer
   }
 

@@ -1,4 +1,5 @@
 // The topics that the program wants, and the frames that bring a connection up to them. Pure.
+import { SubSocketError } from './errors.js'
 import type { ClientAck, ClientFrame, ErrorFrame, Resume, Setup, Subscribe, Unsubscribe } from './frames.js'
 import { Topic } from './topic.js'
 import type { Qos } from './types.js'
@@ -7,6 +8,9 @@ import type { Qos } from './types.js'
 const MAX_FRAME = 48 << 10
 
 export const bytes = (text: string): number => new TextEncoder().encode(text).length
+
+/** Whether a frame can carry it: JSON here writes lone surrogates, which the gateway does not read. */
+export const isText = (value: unknown): boolean => typeof value === 'string' && !/\p{Surrogate}/u.test(value)
 
 const fits = (frame: ClientFrame): boolean => bytes(JSON.stringify(frame)) <= MAX_FRAME
 
@@ -18,7 +22,10 @@ export class Topics {
 
   constructor(names: Iterable<string>, qos: Qos | undefined) {
     this.#qos = qos
-    for (const name of names) this.get(name)
+    for (const name of names) {
+      if (!isText(name)) throw new SubSocketError('BAD_REQUEST', 'a topic must be well-formed text', { topic: name })
+      this.get(name)
+    }
   }
 
   get(name: string): Topic {

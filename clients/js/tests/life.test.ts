@@ -143,6 +143,17 @@ test('unacked publishes go out again in order', async (t) => {
   await assert.rejects(late, { code: 'CLOSED', messageId: 'd', retryable: true })
 })
 
+test('the refusal of a publish that was sent again tells no more than it knows', async (t) => {
+  const rig = await Rig.ready(t)
+  const early = rig.socket.publish('t', 1, { messageId: 'a' })
+  await rig.reopen()
+  const late = rig.socket.publish('t', 1, { messageId: 'b' })
+  rig.ready({ resumed: true })
+  for (const messageId of ['a', 'b']) rig.error('TOO_MANY_REQUESTS', { topic: 't', messageId, retryable: true })
+  await assert.rejects(early, { messageId: 'a', retryable: true, message: /may have been accepted; the same messageId/ })
+  await assert.rejects(late, { messageId: 'b', message: 'TOO_MANY_REQUESTS: ' })
+})
+
 test('waiting publishes are bounded', async (t) => {
   const rig = new Rig(t)
   const waiting = Array.from({ length: 1024 }, () => rig.socket.publish('t', 1))

@@ -103,7 +103,24 @@ test('a refused topic and a refused publish say why', TIMEOUT, async (t) => {
     await assert.rejects(socket.publish('mine', 1, { messageId }), { code: 'BAD_REQUEST' })
   }
   await assert.rejects(socket.publish('mine', 1n), TypeError)
-  assert.equal((await socket.publish('mine', 1)).seqNo, 1)
+  // What the gateway could not read, and so not answer.
+  const [lone, fine] = ['\ud800', '\ud83d\ude00']
+  for (const payload of [() => 1, Symbol('s'), { toJSON: () => undefined }]) {
+    await assert.rejects(socket.publish('mine', payload, { messageId: 'p' }), { code: 'BAD_REQUEST', messageId: 'p' })
+  }
+  for (const messageId of [42, null, {}, lone, `${fine}${lone}`]) {
+    await assert.rejects(socket.publish('mine', 1, { messageId: messageId as string }), { code: 'BAD_REQUEST' })
+  }
+  await assert.rejects(socket.publish(lone, 1), { code: 'BAD_REQUEST' })
+  await assert.rejects(socket.publish(undefined as never, 1), { code: 'BAD_REQUEST' })
+  await assert.rejects(socket.publish('mine', 1, { sig: lone }), { code: 'BAD_REQUEST' })
+  await assert.rejects(socket.subscribe(`a${lone}`), { code: 'BAD_REQUEST', topic: `a${lone}` })
+  await assert.rejects(socket.subscribe('mine', { lastSeq: 0, epoch: lone }), { code: 'BAD_REQUEST' })
+  assert.throws(() => byTopics(t, gateway.url, ['mine', lone]), { code: 'BAD_REQUEST' })
+  const hear = reader(socket)
+  await socket.publish('mine', { lone, fine }, { messageId: fine, sig: fine })
+  assert.deepEqual((await hear()).data, { lone, fine })
+  assert.equal((await socket.publish('mine', 1)).seqNo, 2)
 })
 
 test('a refused token ends the socket for good', TIMEOUT, async (t) => {

@@ -36,6 +36,9 @@ const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 const ACK_DELAY: Duration = Duration::from_millis(200);
 /// The pause before a topic is asked for again that could not be subscribed for the moment.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
+/// What the refusal of a publish that was sent again does not say.
+const EARLIER: &str =
+    " (an earlier copy may have been accepted; the same message id has no second effect)";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
@@ -165,7 +168,7 @@ impl<T> Machine<T> {
                     return;
                 };
                 match self.publishes.take(&ack.message_id) {
-                    Some(answer) => self.outputs.push_back(Output::Answer(answer, Ok(ack))),
+                    Some((answer, _)) => self.outputs.push_back(Output::Answer(answer, Ok(ack))),
                     None => self.tell(Event::Acked(ack)),
                 }
             }
@@ -235,7 +238,7 @@ impl<T> Machine<T> {
         }
     }
 
-    fn refused(&mut self, now: Duration, error: ErrorFrame<'static>) {
+    fn refused(&mut self, now: Duration, mut error: ErrorFrame<'static>) {
         if self.resuming && error.code == ErrorCode::SessionExpired {
             // The same socket does without the session; `ready` will say that it is a new one.
             self.resuming = false;
@@ -243,8 +246,11 @@ impl<T> Machine<T> {
             return self.set_up();
         }
         if let Some(id) = &error.message_id
-            && let Some(to) = self.publishes.take(id)
+            && let Some((to, sent_again)) = self.publishes.take(id)
         {
+            if sent_again {
+                error.message.to_mut().push_str(EARLIER);
+            }
             let answer = Err(PublishError::Refused(error));
             self.outputs.push_back(Output::Answer(to, answer));
             return;
@@ -304,7 +310,8 @@ impl<T> Machine<T> {
             return;
         }
         let now = self.is_ready().then(|| text.clone());
-        match self.publishes.add(message_id, text, answer) {
+        let sent = now.is_some();
+        match self.publishes.add(message_id, text, answer, sent) {
             Err(answer) => {
                 let full = Err(PublishError::Full);
                 self.outputs.push_back(Output::Answer(answer, full));

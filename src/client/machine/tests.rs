@@ -430,7 +430,8 @@ fn unacked_publishes_go_out_again_in_order() {
     assert_eq!(rig.text(duplicate), ["acked b"], "nobody waits any more");
     let refused =
         r#"{"type":"error","code":"ACL_DENIED","message":"no","messageId":"c","topic":"t"}"#;
-    assert_eq!(rig.text(refused), ["answer 3: ACL_DENIED: no"]);
+    let told = rig.text(refused);
+    assert_eq!(told, [format!("answer 3: ACL_DENIED: no{EARLIER}")]);
     assert_eq!(
         rig.closed(4003),
         [
@@ -652,6 +653,25 @@ fn a_refreshed_token_is_used_from_then_on() {
         rig.input(Input::Opened)[1],
         r#"> {"type":"resume","token":"new","sessionId":"s","lastSeqPerTopic":{}}"#
     );
+}
+
+#[test]
+fn a_refusal_of_a_publish_that_was_sent_again_tells_no_more_than_it_knows() {
+    let mut rig = Rig::ready_with(&[]);
+    rig.publish("a", 1);
+    rig.resume();
+    rig.publish("b", 2);
+    rig.resumed();
+    let refused = |id: &str| {
+        format!(
+            r#"{{"type":"error","code":"TOO_MANY_REQUESTS","message":"slower","messageId":"{id}","retryable":true}}"#
+        )
+    };
+    let told = rig.text(&refused("a"));
+    let known = "answer 1: TOO_MANY_REQUESTS: slower (an earlier copy may have been accepted; the same message id has no second effect)";
+    assert_eq!(told, [known]);
+    let told = rig.text(&refused("b"));
+    assert_eq!(told, ["answer 2: TOO_MANY_REQUESTS: slower"]);
 }
 
 #[test]
