@@ -40,7 +40,7 @@ impl Connection {
 
     /// The replay up to `head` was sent: sends what was held of that topic behind it, and returns
     /// the number up to which the connection has everything now.
-    pub(super) fn release_held(&mut self, topic: LocalTopic, head: SeqNo) -> SeqNo {
+    pub(super) fn release_held(&mut self, now_ms: u64, topic: LocalTopic, head: SeqNo) -> SeqNo {
         let Some(aside) = &mut self.aside else {
             return head;
         };
@@ -48,7 +48,7 @@ impl Connection {
         let mut after = head;
         for record in held.extract_if(.., |record| record.topic == topic) {
             if record.seq_no > head {
-                self.queue_shared(topic, record.seq_no, record.frame);
+                self.queue_shared(now_ms, topic, record.seq_no, record.frame);
                 after = record.seq_no;
             }
         }

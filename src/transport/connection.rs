@@ -283,7 +283,16 @@ impl Connection {
 
     /// Queues messages that are kept elsewhere anyway, such as history: they do not count against the
     /// queue's bound.
-    pub(super) fn queue_shared(&mut self, topic: LocalTopic, seq_no: SeqNo, bytes: Bytes) {
+    pub(super) fn queue_shared(
+        &mut self,
+        now_ms: u64,
+        topic: LocalTopic,
+        seq_no: SeqNo,
+        bytes: Bytes,
+    ) {
+        if !self.is_behind() {
+            self.fell_behind(now_ms);
+        }
         self.out_to_backlog();
         self.backlog.get_or_insert_default().push_shared(Chunk {
             bytes,

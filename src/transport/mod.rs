@@ -49,6 +49,8 @@ mod window;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod late;
 
 use std::sync::Arc;
 use std::time::Duration;

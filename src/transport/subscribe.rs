@@ -137,6 +137,10 @@ impl Shard {
         asking: &Asking,
         answer: Result<Replay, Unavailable>,
     ) -> Answered {
+        let member = state.topics.subscribed(key.0, asking.topic.as_str());
+        if member != Some(asking.local) {
+            return Err(taken_away());
+        }
         let replay = match answer {
             Ok(replay) => replay,
             Err(unavailable) => {
@@ -178,7 +182,7 @@ impl Shard {
         };
         match asking.stood {
             Some(stood) => {
-                let after = connection.release_held(asking.local, stood);
+                let after = connection.release_held(now_ms, asking.local, stood);
                 state.topics.settle(key.0, asking.local, after);
             }
             None => connection.close(now_ms, CloseCode::ContinuityLost),
@@ -310,11 +314,17 @@ impl Shard {
         window.parked |= window.sent() < handed_out;
         let sent = window.sent();
         for record in records.into_iter().take(count) {
-            connection.queue_shared(local, record.seq_no, record.frame);
+            connection.queue_shared(now_ms, local, record.seq_no, record.frame);
         }
         state.topics.settle(key.0, local, sent);
         count > 0
     }
+}
+
+/// An operator did not wait for the answer, or the connection was closed meanwhile.
+fn taken_away() -> Refusal {
+    let text = "the topic was taken away before its history was found; subscribe it again";
+    Refusal::new(ErrorCode::NotAvailable, text)
 }
 
 pub(super) fn split(answer: Answered) -> (Result<Attached, Refusal>, Option<Pending>) {
@@ -328,12 +338,12 @@ impl Shard {
     /// Sends a replay; the connection gets live messages behind it.
     pub(super) fn send_replay(self: &Rc<Self>, state: &mut State, key: Key, pending: Pending) {
         let local = pending.local;
-        queue_replay(state, key, pending);
+        queue_replay(state, key, self.now_ms(), pending);
         self.refill(state, key, local);
     }
 }
 
-fn queue_replay(state: &mut State, key: Key, pending: Pending) {
+fn queue_replay(state: &mut State, key: Key, now_ms: u64, pending: Pending) {
     let Pending {
         local,
         mut records,
@@ -370,9 +380,9 @@ fn queue_replay(state: &mut State, key: Key, pending: Pending) {
         }
     } else {
         for record in records {
-            connection.queue_shared(local, record.seq_no, record.frame);
+            connection.queue_shared(now_ms, local, record.seq_no, record.frame);
         }
     }
-    after = connection.release_held(local, after);
+    after = connection.release_held(now_ms, local, after);
     state.topics.settle(key.0, local, after);
 }
