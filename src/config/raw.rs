@@ -19,6 +19,9 @@ use super::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::protocol::reference::SETTINGS;
 use crate::slo::Share;
 
+/// The settings that hold several values; in a file they may be a list.
+const LISTS: [&str; 2] = ["nats-url", "allowed-origins"];
+
 /// Setting names with their values as text; the first that gives a name wins.
 #[derive(Default)]
 pub struct RawSettings {
@@ -59,7 +62,7 @@ impl RawSettings {
         let mut problems = Vec::new();
         for (key, value) in table {
             let known = SETTINGS.iter().find(|setting| setting.name == key);
-            match (known, text_of(&value)) {
+            match (known, text_of(&key, &value)) {
                 (None, _) => problems.push(format!(
                     "{file}: unknown key {key:?}; micro-socket --help lists the settings"
                 )),
@@ -90,13 +93,13 @@ fn not_toml(file: &str, content: &str, error: &toml::de::Error) -> String {
     format!("{file}: line {line} is not TOML: {}", error.message())
 }
 
-fn text_of(value: &toml::Value) -> Option<String> {
+fn text_of(key: &str, value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
         toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(switch) => Some(switch.to_string()),
-        toml::Value::Array(items) => items
+        toml::Value::Array(items) if LISTS.contains(&key) => items
             .iter()
             .map(toml::Value::as_str)
             .collect::<Option<Vec<_>>>()

@@ -41,7 +41,11 @@ impl Settings {
             drain_timeout: new.drain_timeout,
             ..self.clone()
         };
-        let differs = |name: &&'static str| renewed.text(name) != new.text(name);
+        // A password is no part of the text.
+        let other_servers = renewed.nats.servers != new.nats.servers;
+        let differs = |name: &&'static str| {
+            renewed.text(name) != new.text(name) || *name == "nats-url" && other_servers
+        };
         let names = SETTINGS.iter().map(|setting| setting.name);
         let left = names.filter(differs).collect();
         (renewed, left)
@@ -134,6 +138,14 @@ mod tests {
         let words = list.split('`').skip(1).step_by(2);
         let named: BTreeSet<&str> = words.filter(|word| !word.contains(' ')).collect();
         assert_eq!(named, live);
+    }
+
+    #[test]
+    fn another_nats_password_needs_a_restart() {
+        let of = |url: &str| run(&[&format!("--nats-url={url}")], &[], "").unwrap();
+        let (old, new) = (of("nats://ann:a@n.test"), of("nats://ann:b@n.test"));
+        assert_eq!(old.renewed(&new), (old.clone(), vec!["nats-url"]));
+        assert_eq!(old.renewed(&old), (old.clone(), vec![]));
     }
 
     #[test]

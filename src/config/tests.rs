@@ -244,6 +244,14 @@ fn a_wrong_file_is_named_with_its_key() {
             "max-topics = 'ten'",
             "max-topics in gateway.toml: \"ten\" is not a whole number",
         ),
+        (
+            "allowed-origins = [1]",
+            "allowed-origins must be a string, a number, true or false, not array",
+        ),
+        (
+            "auth = 'jwt'\njwt-issuer = ['a', 'b']",
+            "gateway.toml: jwt-issuer must be a string, a number, true or false, not array",
+        ),
         ("config = 'x'", "config cannot be set in the file"),
         ("max-topics = ", "gateway.toml: line 1 is not TOML"),
     ] {
@@ -252,6 +260,15 @@ fn a_wrong_file_is_named_with_its_key() {
         assert_eq!(exit.code, 2);
     }
     assert!(problems(&["--config=missing.toml"]).contains("missing.toml"));
+}
+
+#[test]
+fn what_holds_several_values_may_be_a_list() {
+    let file = "allowed-origins = ['https://a.test', 'https://b.test']\nnats-url = ['nats://a.test', 'tls://b.test:5']";
+    let settings = run(&["--config=gateway.toml"], &[], file).unwrap();
+    let text = |name| settings.text(name).unwrap();
+    assert_eq!(text("allowed-origins"), "https://a.test,https://b.test");
+    assert_eq!(text("nats-url"), "nats://a.test,tls://b.test:5");
 }
 
 #[test]

@@ -77,6 +77,10 @@ fn weak_and_contradictory_keys_are_refused() {
             "user name",
         ),
         (
+            vec!["--auth=jwt", "--jwks-url=https://me:horse staple@id.test/"],
+            "--jwks-url: is not a URL",
+        ),
+        (
             vec!["--auth=jwt", "--jwks-url=file:///etc/passwd"],
             "--jwks-url: ",
         ),

@@ -23,7 +23,8 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 pub(in crate::auth) fn check_url(url: &str) -> Result<Uri, String> {
     let uri: Uri = url
         .parse()
-        .map_err(|_| format!("{url:?} is not a URL such as https://id.example.com/jwks.json"))?;
+        // It may hold a password, and is not repeated.
+        .map_err(|_| "is not a URL such as https://id.example.com/jwks.json")?;
     let authority = uri
         .authority()
         .map(http::uri::Authority::as_str)
