@@ -108,7 +108,7 @@ impl Cluster {
         Ok(Arc::new(Everywhere { sum, nodes }))
     }
 
-    /// Closes the sockets of a user, and those that were opened with a token of that id, everywhere. With
+    /// Closes the sockets of a user, and those whose token has that id, everywhere. With
     /// `revoke` their tokens are refused from now on, also by gateways that start later.
     ///
     /// # Errors

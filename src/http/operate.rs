@@ -154,7 +154,7 @@ pub(super) struct Disconnect {
     /// Every socket of this user.
     #[schema(value_type = Option<UserName>, example = "ann")]
     user: Option<String>,
-    /// Every socket that was opened with the token of this id (claim jti).
+    /// Every socket whose token has this id (claim jti): the one it was opened with, or that of its last refresh.
     #[schema(value_type = Option<UserName>)]
     jti: Option<String>,
     /// Whether the user's tokens issued until now, and the token of this id, are refused from now

@@ -70,6 +70,24 @@ async fn an_operator_disconnects_and_revokes() {
 }
 
 #[tokio::test]
+async fn after_a_refresh_the_new_token_is_the_sockets() {
+    let gateway = jwt_gateway().await;
+    let admin = token("root", &json!({"admin": true}));
+    let mut ann = gateway
+        .user(&token("ann", &json!({"jti": "a1"})), &[])
+        .await;
+    let newer = token("ann", &json!({"jti": "a2"}));
+    ann.send(json!({"type": "refresh", "token": newer})).await;
+    ann.expect("ready").await;
+    let answer = disconnect(&gateway, &admin, &json!({"jti": "a1"})).await;
+    assert_eq!(answer.json(), json!({"disconnected": 0}));
+    ann.expect_quiet().await;
+    let answer = disconnect(&gateway, &admin, &json!({"jti": "a2"})).await;
+    assert_eq!(answer.json(), json!({"disconnected": 1}));
+    ann.expect_close(4003).await;
+}
+
+#[tokio::test]
 async fn only_operators_disconnect() {
     let gateway = jwt_gateway().await;
     let ann = allowed("ann", &["*"], &["*"]);

@@ -135,7 +135,8 @@ pub(crate) struct TakeOver {
     reply: oneshot::Sender<Taken>,
 }
 
-/// Whose connections to close: the user's, and those that were opened with the token of that id.
+/// Whose connections to close: the user's, and those whose token has that id: the one they were opened with, or that
+/// of their last refresh.
 #[derive(Debug, Clone, Default)]
 pub struct Whom {
     /// The user.
