@@ -166,6 +166,7 @@ pub fn routers(state: &AppState, admin_door: bool) -> Routers {
     let sockets = Router::new()
         .route("/ws", get(ws::multi))
         .route("/ws/sub/{topic}", get(ws::single))
+        .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(state.clone());
     Routers {
         public: wrapped(public, pages.fallback(assets::serve), state).merge(sockets),

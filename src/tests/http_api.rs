@@ -182,6 +182,8 @@ async fn what_is_not_there() {
         ("POST", "/stats"),
         ("GET", "/api/publish"),
         ("DELETE", "/docs"),
+        ("POST", "/ws"),
+        ("PUT", "/ws/sub/t"),
     ] {
         let answer = Request::new(method, path).send(gateway.addr).await;
         assert_eq!(answer.status, 405, "{method} {path}");
