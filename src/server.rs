@@ -108,6 +108,7 @@ impl Server {
             gateway: gateway.clone(),
             cluster: cluster.clone(),
             rules: rules.clone(),
+            tls: settings.tls.is_some(),
             rates: Arc::new(Rates::default()),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             max_message_bytes: settings.max_message_bytes,

@@ -8,12 +8,11 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::auth::Principal;
-use crate::metrics::Refused;
 use crate::protocol::{ErrorCode, Refusal};
 
+use super::AppState;
 use super::body::Body;
 use super::error::ApiError;
-use super::{AppState, origin};
 
 /// Whoever sent `Authorization: Bearer <token>`.
 pub(super) struct Bearer(pub(super) Principal);
@@ -23,8 +22,7 @@ impl FromRequestParts<AppState> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         // A page elsewhere cannot send the header without being asked first; it is refused all the same.
-        origin::check(&parts.headers, &state.rules().allowed_origins)
-            .inspect_err(|_| state.gateway.shared_metrics().refused(Refused::Origin))?;
+        state.check_origin(&parts.headers)?;
         let value = parts.headers.get(header::AUTHORIZATION);
         let token = value
             .and_then(|value| value.to_str().ok())

@@ -104,8 +104,7 @@ pub(super) async fn publish(
 /// # Errors
 /// 404 where they are off, 403 for a page of another site.
 pub(super) fn admit(state: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
-    let rules = state.rules();
-    if !rules.demo_endpoints {
+    if !state.rules().demo_endpoints {
         let text = "the demo endpoints are off; start with --demo-endpoints true, or publish with POST /api/publish";
         return Err(ApiError::with_status(
             StatusCode::NOT_FOUND,
@@ -114,7 +113,7 @@ pub(super) fn admit(state: &AppState, headers: &HeaderMap) -> Result<(), ApiErro
         ));
     }
     origin::refuse_cross_site(headers)?;
-    origin::check(headers, &rules.allowed_origins)?;
+    state.check_origin(headers)?;
     Ok(())
 }
 

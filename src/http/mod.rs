@@ -29,8 +29,8 @@ use axum::middleware;
 use axum::response::Redirect;
 use axum::routing::get;
 use axum::{Json, Router};
-use http::HeaderValue;
 use http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue};
 use leptos::config::LeptosOptions;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
@@ -45,6 +45,7 @@ use crate::backbone::Now;
 use crate::cluster::Cluster;
 use crate::config::AllowedOrigins;
 use crate::gateway::Gateway;
+use crate::metrics::Refused;
 use crate::protocol::{ErrorCode, Refusal};
 
 use bearer::Scheme;
@@ -60,6 +61,8 @@ pub struct AppState {
     pub cluster: Arc<OnceLock<Cluster>>,
     /// What requests are judged by now.
     pub rules: Arc<RwLock<Arc<Rules>>>,
+    /// Whether this door is https; operators' own never is.
+    pub tls: bool,
     /// What each user may still publish over HTTP.
     pub rates: Arc<Rates>,
     /// Room for streams of numbers.
@@ -85,6 +88,12 @@ impl AppState {
     /// What a request is judged by that begins now.
     fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
+    }
+
+    /// Whether a request of the page that it says it comes from may act.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        origin::check(headers, &self.rules().allowed_origins, self.tls)
+            .inspect_err(|_| self.gateway.shared_metrics().refused(Refused::Origin))
     }
 
     /// Whether this user may publish one message more.
@@ -170,7 +179,14 @@ pub fn routers(state: &AppState, admin_door: bool) -> Routers {
         .with_state(state.clone());
     Routers {
         public: wrapped(public, pages.fallback(assets::serve), state).merge(sockets),
-        admin: wrapped(operators, Router::new().fallback(assets::nothing), state),
+        admin: wrapped(
+            operators,
+            Router::new().fallback(assets::nothing),
+            &AppState {
+                tls: false,
+                ..state.clone()
+            },
+        ),
     }
 }
 

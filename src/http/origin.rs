@@ -7,11 +7,16 @@ use http::{HeaderMap, header};
 use crate::config::AllowedOrigins;
 use crate::protocol::{ErrorCode, Refusal};
 
-/// Checks the `Origin` of a request. Without one it does not come from a page, and is allowed.
+/// Checks the `Origin` of a request. Without one it does not come from a page, and is allowed. A gateway that speaks
+/// TLS itself is the same host for https pages alone; one that does not may have a proxy in front that does.
 ///
 /// # Errors
 /// A refusal that names the origin and the setting.
-pub(super) fn check(headers: &HeaderMap, allowed: &AllowedOrigins) -> Result<(), Refusal> {
+pub(super) fn check(
+    headers: &HeaderMap,
+    allowed: &AllowedOrigins,
+    tls: bool,
+) -> Result<(), Refusal> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };
@@ -23,7 +28,7 @@ pub(super) fn check(headers: &HeaderMap, allowed: &AllowedOrigins) -> Result<(),
         AllowedOrigins::Any => true,
         AllowedOrigins::List(list) => list.iter().any(|entry| entry == origin),
         AllowedOrigins::SameHost => match (origin.split_once("://"), host) {
-            (Some((scheme, origin)), Some(host)) => same_host(scheme, origin, host),
+            (Some((scheme, origin)), Some(host)) => same_host(tls, scheme, origin, host),
             _ => false,
         },
     };
@@ -36,9 +41,9 @@ pub(super) fn check(headers: &HeaderMap, allowed: &AllowedOrigins) -> Result<(),
 }
 
 /// Whether both name the same host and port; the scheme's default port may be left out.
-fn same_host(scheme: &str, origin: &str, host: &str) -> bool {
+fn same_host(tls: bool, scheme: &str, origin: &str, host: &str) -> bool {
     let default = match scheme {
-        "http" => ":80",
+        "http" if !tls => ":80",
         "https" => ":443",
         _ => return false,
     };
@@ -78,7 +83,11 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        check(&headers, allowed).is_ok()
+        let [plain, tls] = [false, true].map(|tls| check(&headers, allowed, tls).is_ok());
+        let of_http = origin.is_some_and(|origin| origin.starts_with("http://"));
+        let same_host = *allowed == AllowedOrigins::SameHost;
+        assert_eq!(tls, plain && !(of_http && same_host), "{origin:?} {host}");
+        plain
     }
 
     #[test]

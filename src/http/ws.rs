@@ -11,14 +11,13 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 
-use crate::metrics::Refused;
 use crate::protocol::{ErrorCode, Topic};
 use crate::transport::{Guest, ShardHandle};
 use crate::websocket::accept_key;
 
+use super::AppState;
 use super::demo::topic_of;
 use super::error::ApiError;
-use super::{AppState, origin};
 
 /// One connection, many topics.
 pub(super) async fn multi(
@@ -46,8 +45,7 @@ fn upgrade(
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let accept = handshake(request.headers())?;
-    origin::check(request.headers(), &state.rules().allowed_origins)
-        .inspect_err(|_| state.gateway.shared_metrics().refused(Refused::Origin))?;
+    state.check_origin(request.headers())?;
     let permit = state.gateway.admit()?;
     let extensions = request.extensions_mut();
     let (Some(Extension(shard)), Some(upgrade), Some(guest)) = (

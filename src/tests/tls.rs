@@ -20,7 +20,7 @@ use tokio_tungstenite::MaybeTlsStream;
 
 use crate::harness::raw::{CLOSE, FIN, masked};
 use crate::harness::socket::{publish, seq_no};
-use crate::harness::{Socket, TestGateway, soon};
+use crate::harness::{Request, Socket, TestGateway, soon};
 
 /// A self-signed certificate for `localhost`, in files, and who trusts it.
 struct Certificate {
@@ -123,6 +123,33 @@ async fn https_answers_in_both_versions_of_tls() {
         let answer = String::from_utf8(ask(stream, GET_STATS).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(answer.contains(r#""connections":0"#), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_http_page_is_not_of_the_same_host() {
+    let certificate = Certificate::new();
+    let gateway = certificate.gateway(&[("admin-addr", "127.0.0.1:0")]).await;
+    for (page, answer) in [("https", "HTTP/1.1 101"), ("http", "HTTP/1.1 403")] {
+        let host = format!("Host: a.example\r\nOrigin: {page}://a.example");
+        let request = UPGRADE.replace("Host: localhost", &host);
+        let mut stream = certificate.stream(&gateway).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        soon("the answer", stream.read_exact(&mut status))
+            .await
+            .unwrap();
+        assert_eq!(str::from_utf8(&status).unwrap(), answer, "{page}");
+    }
+    // Operators' own address is plain http.
+    let admin = gateway.admin_addr.unwrap();
+    for (page, status) in [
+        (format!("http://{admin}"), 200),
+        (format!("http://{admin}0"), 403),
+    ] {
+        let history = Request::get("/api/topics/t/history").bearer("ann");
+        let answer = history.header("Origin", &page).send(admin).await;
+        assert_eq!(answer.status, status, "{page}");
     }
 }
 
