@@ -221,12 +221,22 @@ pub(crate) async fn history_is_paged(backbone: &dyn Backbone, _: &Seen) {
         publish(backbone, "t", &i.to_string()).await;
     }
     let topic = Topic::new("t").unwrap();
-    let first = backbone.history(at(0), &topic, 0, 8).await.unwrap();
+    let page = |after, messages, bytes| {
+        let page = PageSize { messages, bytes };
+        let answer = backbone.history(at(0), &topic, after, page);
+        async move { answer.await.unwrap() }
+    };
+    let first = page(0, 8, usize::MAX).await;
     assert_eq!(first.records.len(), 8);
     let last = first.records.last().unwrap().seq_no;
-    let rest = backbone.history(at(0), &topic, last, 100).await.unwrap();
+    let rest = page(last, 100, usize::MAX).await;
     assert_eq!(rest.records.len(), 12);
     assert_eq!(rest.records.last().unwrap().seq_no, rest.head.seq_no);
+    // By bytes too, but never by less than one message.
+    let some = page(last, 100, 300).await;
+    assert!((2..12).contains(&some.records.len()));
+    assert_eq!(some.records[0].seq_no, rest.records[0].seq_no);
+    assert_eq!(page(last, 100, 1).await.records.len(), 1);
 }
 
 pub(crate) async fn publishers_on_many_threads_agree(backbone: Arc<dyn Backbone>, seen: Arc<Seen>) {

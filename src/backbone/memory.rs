@@ -15,7 +15,7 @@ use crate::protocol::{AckStatus, Epoch, Position, SeqNo, Topic, UnrecoveredReaso
 use super::dedup::{Fingerprints, First, Window};
 use super::log::{Bounds, Logs, Pool};
 use super::{
-    Answer, Backbone, Events, Head, History, Now, Publication, Published, Record, Replay,
+    Answer, Backbone, Events, Head, History, Now, PageSize, Publication, Published, Record, Replay,
     Retention, Unavailable,
 };
 
@@ -135,13 +135,13 @@ impl Backbone for Memory {
         now: Now,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        page: PageSize,
     ) -> Answer<Result<History, Unavailable>> {
         let mut logs = self.logs_of(topic.as_str()).lock();
         logs.trim(now.mono_ms());
         Answer::Ready(Ok(History {
             head: self.head(logs.head(topic.as_str())),
-            records: logs.kept_after(topic.as_str(), after, limit),
+            records: logs.kept_after(topic.as_str(), after, page),
         }))
     }
 

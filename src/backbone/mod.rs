@@ -107,6 +107,31 @@ pub struct History {
     pub records: Vec<Record>,
 }
 
+/// The most that is asked for of a history at once.
+#[derive(Debug, Clone, Copy)]
+pub struct PageSize {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of them as they are kept; one message may have more.
+    pub bytes: usize,
+}
+
+impl PageSize {
+    /// All there is.
+    pub const ALL: Self = Self {
+        messages: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    /// Whether the message with this place on the page and of so many bytes still goes on it, when
+    /// all before it did.
+    const fn takes(&mut self, at: usize, bytes: usize) -> bool {
+        let fits = at < self.messages && (at == 0 || bytes <= self.bytes);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        fits
+    }
+}
+
 /// The backbone cannot do it now; nothing was accepted. Always retryable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the backbone is not available: {0}; try again with the same messageId")]
@@ -170,13 +195,13 @@ pub trait Backbone: Send + Sync + 'static {
         after: Option<&Position>,
     ) -> Answer<Result<Replay, Unavailable>>;
 
-    /// Kept messages after a number, at most `limit` of them.
+    /// Kept messages after a number, as many as go on a page; there is always room for one.
     fn history(
         &self,
         now: Now,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        page: PageSize,
     ) -> Answer<Result<History, Unavailable>>;
 
     /// Whether somebody on this node listens to the topic. Said when the first one comes, before

@@ -13,7 +13,8 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::auth::{Authenticator, Checking, Principal, Revoked};
 use crate::backbone::{
-    Answer, Durability, Handle, History, Now, Publication, Published, Replay, Sessions, Unavailable,
+    Answer, Durability, Handle, History, Now, PageSize, Publication, Published, Replay, Sessions,
+    Unavailable,
 };
 use crate::histogram::Distribution;
 use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
@@ -341,10 +342,10 @@ impl Gateway {
         principal: &Principal,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        page: PageSize,
     ) -> Asked<History> {
         self.allow(principal, Action::Read, topic.as_str())?;
-        Ok(self.backbone.history(now, topic, after, limit))
+        Ok(self.backbone.history(now, topic, after, page))
     }
 
     /// Room for one more connection, given back when the permit is dropped.

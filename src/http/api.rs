@@ -6,12 +6,13 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
+use http::header;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Principal;
-use crate::backbone::{Answer, Now, Publication, Published, Unavailable};
+use crate::backbone::{Answer, Now, PageSize, Publication, Published, Unavailable};
 use crate::protocol::message::AnyJson;
 use crate::protocol::{AckStatus, ErrorCode, MessageId, Refusal, SeqNo, Topic, check_depth};
 
@@ -29,6 +30,8 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 const DEFAULT_PAGE: usize = 100;
 /// The most messages of one page of history.
 const MAX_PAGE: usize = 1000;
+/// Bytes of messages on one page of history, where it has more than one message.
+const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The largest seqNo: the largest whole number that every JSON reader keeps exact.
 const MAX_SEQ_NO: SeqNo = (1 << 53) - 1;
 
@@ -225,7 +228,8 @@ pub(super) struct Page {
     #[serde(default)]
     #[param(value_type = u64, maximum = 9007199254740991_u64)]
     after: SeqNo,
-    /// At most this many messages: 100 when not given, at most 1000.
+    /// At most this many messages: 100 when not given, at most 1000. A page also ends before its
+    /// messages have more than 1 MiB together; a larger one is alone on its page.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
@@ -246,6 +250,9 @@ struct TopicHistory<'a> {
 }
 
 /// A topic's head and its kept messages
+///
+/// There may be more where the last message is before `seqNo`: ask again with `after` set to its number,
+/// until no message comes.
 #[utoipa::path(get, path = "/api/topics/{topic}/history", tag = "read", security(("bearer" = [])),
     params(("topic" = TopicName, Path, description = "The topic, percent-encoded.", example = "prices"), Page),
     responses(
@@ -265,14 +272,17 @@ pub(super) async fn history(
     if page.after > MAX_SEQ_NO {
         return Err(bad("after must be below 2^53, as every seqNo is").into());
     }
-    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
+    let size = PageSize {
+        messages: page.limit.unwrap_or(DEFAULT_PAGE),
+        bytes: MAX_PAGE_BYTES,
+    };
+    if !(1..=MAX_PAGE).contains(&size.messages) {
         return Err(bad("limit must be 1 to 1000").into());
     }
     let now = state.gateway.now();
     let answer = state
         .gateway
-        .history(now, &principal, &topic, page.after, limit)?;
+        .history(now, &principal, &topic, page.after, size)?;
     let history = answer.await?;
     let messages: Result<Vec<&RawValue>, _> = history
         .records
@@ -280,11 +290,12 @@ pub(super) async fn history(
         .map(|record| serde_json::from_slice(record.json()))
         .collect();
     let internal = |_| Refusal::new(ErrorCode::Internal, "a kept message cannot be read");
-    let body = to_raw_value(&TopicHistory {
+    let body = serde_json::to_string(&TopicHistory {
         topic: topic.as_str(),
         epoch: history.head.epoch.as_str(),
         seq_no: history.head.seq_no,
         messages: messages.map_err(internal)?,
     });
-    Ok(Json(body.map_err(internal)?).into_response())
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((json, body.map_err(internal)?).into_response())
 }

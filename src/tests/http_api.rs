@@ -76,6 +76,38 @@ async fn publish_many_with_errors_in_between() {
 }
 
 #[tokio::test]
+async fn a_page_of_history_is_bounded_by_bytes_too() {
+    let gateway = TestGateway::with(&[("max-message-bytes", "2MiB")]).await;
+    let sizes = [60_000; 40].into_iter().chain([1_500_000; 2]).chain([10]);
+    for bytes in sizes.clone() {
+        let body = json!({"topic": "t", "payload": "x".repeat(bytes)}).to_string();
+        let answer = Request::publish("ann", body).send(gateway.addr).await;
+        assert_eq!(answer.status, 200);
+    }
+    let (mut after, mut pages, mut seen) = (0, 0, Vec::new());
+    loop {
+        let path = format!("/api/topics/t/history?after={after}&limit=1000");
+        let answer = Request::get(&path).bearer("ann").send(gateway.addr).await;
+        let page = answer.json();
+        let messages = page["messages"].as_array().unwrap();
+        assert!(
+            messages.len() <= 1 || answer.body.len() < (1 << 20) + 1000,
+            "{} bytes in a page of {}",
+            answer.body.len(),
+            messages.len()
+        );
+        pages += 1;
+        seen.extend(messages.iter().map(|m| m["data"].as_str().unwrap().len()));
+        after = seq_no(messages.last().expect("a page has at least one message"));
+        if after == seq_no(&page) {
+            break;
+        }
+    }
+    assert_eq!(seen, sizes.collect::<Vec<_>>());
+    assert!(pages >= 5, "{pages}");
+}
+
+#[tokio::test]
 async fn who_sends_no_token_is_told_how() {
     let gateway = TestGateway::start().await;
     let body = r#"{"topic":"t","payload":1}"#;

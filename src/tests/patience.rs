@@ -229,6 +229,47 @@ async fn a_request_body_has_its_time() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_nobody_takes_has_its_time() {
+    let gateway = TestGateway::with(&[("message-timeout", "1s")]).await;
+    let mut publisher = gateway.user("ann", &[]).await;
+    for i in 0..20 {
+        let payload = json!("x".repeat(60_000));
+        publisher.publish("t", &i.to_string(), payload).await;
+    }
+    // More than both kernels take.
+    let asked = 40;
+    let ask = |last: &str| {
+        let path = "GET /api/topics/t/history HTTP/1.1";
+        format!("{path}\r\nHost: x\r\nAuthorization: Bearer ann\r\n{last}\r\n")
+    };
+    let all = ask("").repeat(asked - 1) + &ask("Connection: close\r\n");
+    let answers = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .matches("HTTP/1.1 200")
+            .count()
+    };
+    let mut nobody = TcpStream::connect(gateway.addr).await.unwrap();
+    nobody.write_all(all.as_bytes()).await.unwrap();
+    soon("an answer", nobody.read_u8()).await.unwrap();
+    counted(&gateway, "pending 1").await;
+    assert!(answers(rest(&mut nobody).await.as_bytes()) < asked - 1);
+    // Who takes them bit by bit gets all of them, though it takes longer in all.
+    let mut slow = TcpStream::connect(gateway.addr).await.unwrap();
+    slow.write_all(all.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let mut bit = vec![0; 64 * 1024];
+    loop {
+        let count = soon("a bit", slow.read(&mut bit)).await.unwrap();
+        bytes.extend_from_slice(&bit[..count]);
+        if count == 0 {
+            break;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(answers(&bytes), asked);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_takes_a_little_now_and_then_is_gone_in_time() {
     // More waits than both kernels take; the reader takes a crumb at a time, for ever.

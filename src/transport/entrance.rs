@@ -28,7 +28,7 @@ use crate::metrics::Refused;
 use super::ShardHandle;
 use super::guests::{Guest, Guests};
 use super::listen::{Door, Start};
-use super::stream::Stream;
+use super::stream::{Kind, Stream};
 
 /// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -51,15 +51,15 @@ impl Entrance {
     /// A new connection: TLS first, where it is asked for.
     pub(super) async fn greet(self, tcp: TcpStream, peer: SocketAddr, guest: Arc<Guest>) {
         let start = &self.start;
-        let stream = match &self.door.tls {
-            None => Ok(Stream::Plain(tcp)),
+        let kind = match &self.door.tls {
+            None => Ok(Kind::Plain(tcp)),
             Some(tls) => match start.refuse.run_until_cancelled(tls.accept(tcp)).await {
-                Some(stream) => stream,
+                Some(kind) => kind,
                 None => return,
             },
         };
-        match stream {
-            Ok(stream) => self.serve_http(stream, peer, guest).await,
+        match kind {
+            Ok(kind) => self.serve_http(kind, peer, guest).await,
             Err(error) => {
                 start.gateway.shared_metrics().refused(Refused::Tls);
                 tracing::debug!(%error, %peer, "no TLS connection");
@@ -67,8 +67,10 @@ impl Entrance {
         }
     }
 
-    async fn serve_http(self, stream: Stream, peer: SocketAddr, guest: Arc<Guest>) {
+    async fn serve_http(self, kind: Kind, peer: SocketAddr, guest: Arc<Guest>) {
         let limits = self.start.limits;
+        let in_time = Duration::from_millis(limits.message_timeout_ms);
+        let stream = Stream::new(kind, in_time);
         let has_asked = Cell::new(false);
         let service = service_fn(|request| {
             has_asked.set(true);
@@ -82,16 +84,15 @@ impl Entrance {
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
-        let last_answer = Duration::from_millis(limits.message_timeout_ms);
         let ended = tokio::select! {
             ended = connection.as_mut() => Ok(ended),
             () = self.start.refuse.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                timeout(last_answer, connection).await
+                timeout(in_time, connection).await
             }
             () = sleep(HTTP_LIFE) => {
                 connection.as_mut().graceful_shutdown();
-                timeout(last_answer, connection).await
+                timeout(in_time, connection).await
             }
         };
         if let Ok(Err(error)) = ended {

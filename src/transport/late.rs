@@ -25,8 +25,8 @@ use super::shard::Shard;
 use super::socket::Socket;
 use crate::auth::Authenticator;
 use crate::backbone::{
-    Answer, Backbone, History, Memory, MemorySessions, Now, Publication, Published, Replay,
-    Retention, Unavailable,
+    Answer, Backbone, History, Memory, MemorySessions, Now, PageSize, Publication, Published,
+    Replay, Retention, Unavailable,
 };
 use crate::gateway::Gateway;
 use crate::hub::Hub;
@@ -94,9 +94,9 @@ impl Backbone for Late {
         now: Now,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        page: PageSize,
     ) -> Answer<Result<History, Unavailable>> {
-        self.memory.history(now, topic, after, limit)
+        self.memory.history(now, topic, after, page)
     }
 
     fn health(&self) -> Result<(), Unavailable> {

@@ -14,7 +14,7 @@ use rustls::{InconsistentKeys, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::stream::Stream;
+use super::stream::Kind;
 
 /// A whole handshake must come within this time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,11 +64,11 @@ impl Tls {
     ///
     /// # Errors
     /// When the peer does not speak TLS, or not in time.
-    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<Stream> {
+    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<Kind> {
         let acceptor = self.0.read().clone();
         let handshake = acceptor.accept(tcp);
         let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(Kind::Tls(Box::new(stream)))
     }
 }
 

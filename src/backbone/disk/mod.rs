@@ -56,8 +56,8 @@ use self::writer::{Batch, Writer, segment_bytes};
 use super::dedup::{Fingerprints, Window};
 use super::log::{Bounds, Logs, Pool};
 use super::{
-    Answer, Backbone, Durability, Events, Head, History, Now, Publication, Published, Replay,
-    Retention, Unavailable,
+    Answer, Backbone, Durability, Events, Head, History, Now, PageSize, Publication, Published,
+    Replay, Retention, Unavailable,
 };
 use crate::protocol::{Epoch, Position, SeqNo, Topic, UnrecoveredReason};
 
@@ -358,11 +358,11 @@ impl Backbone for Disk {
         _: Now,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        page: PageSize,
     ) -> Answer<Result<History, Unavailable>> {
         let index = self.shared.index.lock();
         let head = self.head(index.head(topic.as_str()));
-        let places = index.kept_after(topic.as_str(), after, limit);
+        let places = index.kept_after(topic.as_str(), after, page);
         drop(index);
         self.later(move || {
             let records = places.iter().filter_map(read).collect();

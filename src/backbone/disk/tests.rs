@@ -56,7 +56,7 @@ fn publish(disk: &Disk, ms: u64, topic: &str, id: &str) -> Result<Published, Una
 /// The numbers and the JSON of what is kept, and the epoch.
 pub(super) fn kept(disk: &Disk, topic: &str) -> (Vec<(SeqNo, String)>, String) {
     let topic = Topic::new(topic).unwrap();
-    let history = wait(disk.history(at(0), &topic, 0, usize::MAX)).unwrap();
+    let history = wait(disk.history(at(0), &topic, 0, PageSize::ALL)).unwrap();
     let records = history.records.iter();
     let records = records.map(|record| {
         let json = String::from_utf8(record.json().to_vec()).unwrap();

@@ -32,6 +32,7 @@ use foldhash::quality::RandomState;
 
 use crate::protocol::{SeqNo, Topic, UnrecoveredReason};
 
+use super::PageSize;
 use super::record::Record;
 use super::shares::{SHARES, Shares};
 
@@ -342,19 +343,21 @@ impl<K: Kept> Logs<K> {
         } else if seq_no < trimmed {
             Err(UnrecoveredReason::Trimmed)
         } else {
-            Ok(self.kept_after(topic, seq_no, usize::MAX))
+            Ok(self.kept_after(topic, seq_no, PageSize::ALL))
         }
     }
 
-    /// The kept records after a number, at most `limit`, oldest first.
+    /// The kept records after a number, as many as go on a page, oldest first.
     #[must_use]
-    pub fn kept_after(&self, topic: &str, seq_no: SeqNo, limit: usize) -> Vec<K> {
+    pub fn kept_after(&self, topic: &str, seq_no: SeqNo, mut page: PageSize) -> Vec<K> {
         self.topics.get(topic).map_or_else(Vec::new, |log| {
             let from = log
                 .ring
                 .partition_point(|(_, kept)| kept.seq_no() <= seq_no);
-            let kept = log.ring.range(from..).map(|(_, kept)| kept);
-            kept.take(limit).cloned().collect()
+            let kept = (0..).zip(log.ring.range(from..).map(|(_, kept)| kept));
+            kept.take_while(|(at, kept)| page.takes(*at, kept.bytes()))
+                .map(|(_, kept)| kept.clone())
+                .collect()
         })
     }
 

@@ -99,7 +99,7 @@ fn a_forgotten_topic_goes_on_counting() {
 fn a_hole_in_the_numbers_lets_go_of_what_was_before() {
     let mut logs = logs(10, 1000, usize::MAX);
     append(&mut logs, 0, "a");
-    let mut record = logs.kept_after("a", 0, 1).remove(0);
+    let mut record = logs.kept_after("a", 0, PageSize::ALL).remove(0);
     record.seq_no = 9;
     logs.insert(0, 0, "a", record);
     assert_eq!(logs.head("a"), 9);
@@ -257,7 +257,7 @@ fn several_logs_give_where_the_most_is_held() {
     logs.iter_mut().for_each(|logs| logs.trim(0));
     let over = all(&logs);
     assert!((room(390)..=room(400)).contains(&over), "{over}");
-    assert!(logs[1].kept_after("t1", 0, 1000).len() > 90);
+    assert!(logs[1].kept_after("t1", 0, PageSize::ALL).len() > 90);
     logs.iter().for_each(check);
 }
 

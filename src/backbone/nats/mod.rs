@@ -59,8 +59,8 @@ use self::pump::Command;
 use self::question::Question;
 use self::reader::{Reader, Stored};
 use super::{
-    Answer, Backbone, Durability, Events, Head, History, Now, Publication, Published, Record,
-    Replay, Retention, Unavailable,
+    Answer, Backbone, Durability, Events, Head, History, Now, PageSize, Publication, Published,
+    Record, Replay, Retention, Unavailable,
 };
 use crate::protocol::{Epoch, Position, SeqNo, Topic};
 
@@ -419,7 +419,7 @@ impl Backbone for Nats {
         _: Now,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        page: PageSize,
     ) -> Answer<Result<History, Unavailable>> {
         let (reply, later) = oneshot::channel();
         let (shared, topic) = (self.shared.clone(), topic.clone());
@@ -428,7 +428,7 @@ impl Backbone for Nats {
             let reader = &shared.reader;
             let read = async {
                 let seq_no = reader.head(partition, &topic).await?;
-                let stored = reader.kept(partition, &topic, after, limit).await?;
+                let stored = reader.kept(partition, &topic, after, page).await?;
                 Ok(History {
                     head: Head {
                         // What came while it was read belongs to it.

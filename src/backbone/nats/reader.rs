@@ -21,7 +21,7 @@ use super::envelope::{Envelope, HEADER, line_in, number};
 use super::link::{Link, read_answer};
 use super::names;
 use super::setup::Info;
-use crate::backbone::{Retention, Unavailable};
+use crate::backbone::{PageSize, Retention, Unavailable};
 use crate::protocol::{SeqNo, Topic};
 
 /// No message was found.
@@ -130,7 +130,10 @@ impl Reader {
         // Up to the topic's end, and last of all: a topic that pushed out a message after `after` has
         // more than `history_size` newer ones, which are counted here.
         let behind = found.last().map_or(after, |last| last.seq_no.max(to));
-        let rest = most + 1 - found.len();
+        let rest = PageSize {
+            messages: most + 1 - found.len(),
+            ..PageSize::ALL
+        };
         found.extend(self.kept(partition, topic, behind, rest).await?);
         if found.len() > most || found.first().is_some_and(|first| self.is_too_old(first)) {
             return Ok(Err(Trimmed));
@@ -190,25 +193,29 @@ impl Reader {
         ))
     }
 
-    /// The kept messages of a topic after a number, at most so many, oldest first.
+    /// The kept messages of a topic after a number, as many as go on a page, oldest first.
     pub(super) async fn kept(
         &self,
         partition: u16,
         topic: &Topic,
         after: SeqNo,
-        limit: usize,
+        mut page: PageSize,
     ) -> Result<Vec<Stored>, Unavailable> {
         let subject = names::inward(partition, topic.as_str());
         let mut found = Vec::new();
         let mut from = after + 1;
-        while found.len() < limit {
+        while found.len() < page.messages {
             let Some(stored) = self.next(partition, &subject, from).await? else {
                 break;
             };
             from = stored.seq_no + 1;
-            if !self.is_too_old(&stored) {
-                found.push(stored);
+            if self.is_too_old(&stored) {
+                continue;
             }
+            if !page.takes(found.len(), stored.line.len() + stored.payload.len()) {
+                break;
+            }
+            found.push(stored);
         }
         Ok(found)
     }
