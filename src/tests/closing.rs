@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::raw::{CLOSE, FIN, PING, PONG};
@@ -47,6 +48,24 @@ async fn a_peer_that_vanishes_leaves_nothing_behind() {
             s["connections"] == 0 && s["topics"] == 0 && s["subscriptions"] == 0
         })
         .await;
+}
+
+#[tokio::test]
+async fn who_says_all_and_hangs_up_is_still_answered() {
+    let gateway = TestGateway::start().await;
+    for i in 0..30 {
+        let mut raw = gateway.raw("/ws").await;
+        raw.setup("ann", "t").await;
+        let publish = format!(r#"{{"type":"publish","topic":"u","messageId":"{i}","payload":1}}"#);
+        let publish = crate::harness::raw::masked(0x81, publish.as_bytes());
+        let close = crate::harness::raw::masked(FIN | CLOSE, &1000_u16.to_be_bytes());
+        raw.write(&[publish, close].concat()).await;
+        // The end comes together with the last words, or right behind them.
+        raw.stream.shutdown().await.unwrap();
+        let ack = raw.next_text().await;
+        assert!(ack.contains(r#""status":"ok""#), "{ack}");
+        raw.expect_close(1000).await;
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use micro_socket::config::{RawSettings, Settings};
 use micro_socket::server::Server;
 use serde_json::{Value, json};
 
+use crate::harness::raw::{FIN, PONG};
 use crate::harness::{NatsServer, Socket, TestGateway, Wire, soon};
 
 async fn gateway(url: &str, more: &[(&'static str, &str)]) -> TestGateway {
@@ -236,6 +237,30 @@ async fn a_session_that_the_bucket_has_lost_is_written_anew() {
     }
     moved.expect("ready").await;
     ann.expect_close(4009).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_nats_is_not_taken_for_silent() {
+    let nats = NatsServer::start().await;
+    let limits = [("ping-interval", "300ms"), ("pong-timeout", "300ms")];
+    let (wire, gateway) = wired(&nats, &limits).await;
+    let mut raw = gateway.raw("/ws").await;
+    wire.clog();
+    raw.text(r#"{"type":"setup","token":"ann","topics":["t"]}"#)
+        .await;
+    // It answers what it is asked, and is not read meanwhile.
+    let waits = tokio::time::timeout(Duration::from_millis(1500), async {
+        loop {
+            let frame = raw.next().await.expect("not cut off while it waits");
+            raw.frame(FIN | PONG, &frame.payload).await;
+        }
+    });
+    assert!(waits.await.is_err());
+    wire.mend();
+    for answer in ["subscribed", "ready"] {
+        let text = raw.next_text().await;
+        assert!(text.contains(answer), "{text}");
+    }
 }
 
 #[tokio::test]

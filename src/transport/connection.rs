@@ -18,6 +18,7 @@ use crate::websocket::{OpCode, Reader, close_frame, control_frame};
 
 use super::Limits;
 use super::aside::Aside;
+use super::deadlines::Scheduled;
 use super::guests::Guest;
 use super::patience::Patience;
 use super::poller::Readiness;
@@ -88,8 +89,8 @@ pub(super) struct Connection {
     /// Why it ends, once that is clear.
     pub(super) end_cause: EndCause,
     pub(super) patience: Patience,
-    /// The soonest entry in the shard's deadlines.
-    pub(super) scheduled_ms: u64,
+    /// In the shard's deadlines.
+    pub(super) scheduled: Scheduled,
     permit: Permit,
     guest: Option<Arc<Guest>>,
     /// Its life as a trace, if that is one of those that are told.
@@ -131,7 +132,7 @@ impl Connection {
             closed_with: None,
             end_cause: EndCause::Lost,
             patience: Patience::default(),
-            scheduled_ms: u64::MAX,
+            scheduled: Scheduled::default(),
             permit,
             guest: Some(guest),
             span: None,
@@ -441,6 +442,10 @@ impl Connection {
             }
             false
         } else if now_ms < self.silent_until(limits) {
+            false
+        } else if self.is_paused() {
+            // It may well speak: it is not listened to.
+            self.heard(now_ms);
             false
         } else if self.pinged_ms.is_some() {
             // The peer is gone; there is nobody to tell.

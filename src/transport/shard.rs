@@ -201,7 +201,10 @@ impl Shard {
                 Ok(0) => return,
                 Ok(count) => self.take_in(key, &mut scratch[..count]),
                 // The end, orderly or not.
-                Err(_) => return self.remove(key),
+                Err(_) => {
+                    self.last_words(key);
+                    return self.remove(key);
+                }
             }
         }
         // There may be more; first it is the others' turn.
@@ -356,15 +359,18 @@ impl Shard {
     }
 
     fn schedule_in(&self, state: &mut State, key: Key, not_before: u64) {
-        let Some(connection) = state.get(key) else {
+        let State {
+            connections,
+            deadlines,
+            ..
+        } = state;
+        let connection = connections.get_mut(key.0);
+        let Some(connection) = connection.filter(|c| c.generation == key.1) else {
             return;
         };
         let at_ms = connection.deadline(&self.limits.get()).max(not_before);
-        if at_ms < connection.scheduled_ms {
-            connection.scheduled_ms = at_ms;
-            if state.deadlines.push(at_ms, key) {
-                self.sooner.notify_one();
-            }
+        if at_ms < u64::MAX && deadlines.push(at_ms, key, &mut connection.scheduled) {
+            self.sooner.notify_one();
         }
     }
 
@@ -387,8 +393,10 @@ impl Shard {
             }
             let now_ms = self.now_ms();
             let mut state = self.state.borrow_mut();
-            while let Some(key) = state.deadlines.pop_due(now_ms) {
-                self.deadline_came(&mut state, key, now_ms);
+            while let Some((at_ms, key)) = state.deadlines.pop_due(now_ms) {
+                if state.get(key).is_some_and(|c| c.scheduled.comes_up(at_ms)) {
+                    self.deadline_came(&mut state, key, now_ms);
+                }
             }
         }
     }
@@ -397,7 +405,6 @@ impl Shard {
         let Some(connection) = state.get(key) else {
             return;
         };
-        connection.scheduled_ms = u64::MAX;
         let limits = self.limits.get();
         if connection.deadline(&limits) <= now_ms {
             if connection.is_open() {

@@ -113,6 +113,16 @@ impl Shard {
         }
     }
 
+    /// Writes what is laid out for a connection whose peer says nothing more, but may still listen.
+    pub(super) fn last_words(&self, key: Key) {
+        let mut state = self.state.borrow_mut();
+        if state.get(key).is_some_and(|c| c.has_something_to_write()) {
+            let marked = std::mem::replace(&mut state.marked, vec![key.0]);
+            self.write(&mut state);
+            state.marked = marked;
+        }
+    }
+
     /// Writes the marked sockets and returns those that need looking after.
     fn write(&self, state: &mut State) -> Vec<Key> {
         let limits = self.limits.get();
