@@ -115,13 +115,18 @@ impl Server {
             leptos: leptos_options(),
         };
         let routers = routers(&state, admin.is_some());
-        let door = |listener, router, tls| Door {
+        let mut doors = vec![Door {
             listener: Arc::new(listener),
-            router,
-            tls,
-        };
-        let mut doors = vec![door(listener, routers.public, tls.clone())];
-        doors.extend(admin.map(|listener| door(listener, routers.admin, None)));
+            router: routers.public,
+            tls: tls.clone(),
+            counts: true,
+        }];
+        doors.extend(admin.map(|listener| Door {
+            listener: Arc::new(listener),
+            router: routers.admin,
+            tls: None,
+            counts: false,
+        }));
         let shards = start(
             &Handle::current(),
             &Start {

@@ -1,9 +1,14 @@
 //! With `admin-addr` operators have a door of their own, and only there is what is theirs.
 
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 use crate::harness::raw::{CLOSE, FIN};
 use crate::harness::{Request, TestGateway, soon};
+
+/// Strangers that this gateway has room for.
+const CROWD: usize = 3;
 
 const OPERATORS: [&str; 4] = [
     "/metrics",
@@ -75,4 +80,35 @@ async fn readiness_turns_red_there_during_a_drain() {
     assert_eq!(Request::get("/healthz").send(admin).await.status, 200);
     stubborn.frame(FIN | CLOSE, &1012_u16.to_be_bytes()).await;
     soon("the drain", draining).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_crowd_at_the_public_door_does_not_close_it() {
+    let room = CROWD.to_string();
+    let gateway = TestGateway::with(&[
+        ("admin-addr", "127.0.0.1:0"),
+        ("max-pending", &room),
+        ("max-connections-per-address", &room),
+        ("setup-timeout", "1m"),
+    ])
+    .await;
+    let admin = gateway.admin_addr.unwrap();
+    let connect = || async { TcpStream::connect(gateway.addr).await.unwrap() };
+    let mut crowd = Vec::new();
+    // The last one is turned away: the house is full.
+    for _ in 0..=CROWD {
+        crowd.push(connect().await);
+    }
+    let turned_away = crowd.last_mut().unwrap();
+    let read = soon("the end", turned_away.read(&mut [0])).await;
+    assert_eq!(read.unwrap_or(0), 0);
+    // Operators get in, however many they are.
+    let mut operators = Vec::new();
+    for _ in 0..=CROWD {
+        operators.push(TcpStream::connect(admin).await.unwrap());
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(Request::get(path).send(admin).await.status, 200, "{path}");
+    }
+    drop((crowd, operators));
 }

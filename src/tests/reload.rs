@@ -7,9 +7,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 use crate::harness::tokens::{SECRET, history, refused, signed, token};
-use crate::harness::{PATIENCE, Request, Socket, TestGateway};
+use crate::harness::{PATIENCE, Request, Socket, TestGateway, soon};
 
 const NEW: &str = "another HS256 secret of the tests, also long";
 
@@ -67,6 +69,27 @@ async fn new_limits_hold_for_the_sockets_that_are_open() {
     third.expect_error(503, "NOT_AVAILABLE");
     gateway.reload(&[]).unwrap();
     gateway.user("carl", &["a", "b", "c"]).await;
+}
+
+#[tokio::test]
+async fn a_new_time_for_a_request_head_holds_for_those_that_come() {
+    let gateway = TestGateway::with(&[("setup-timeout", "5m")]).await;
+    gateway.reload(&[("setup-timeout", "200ms")]).unwrap();
+    // A shard hears of it in its own time.
+    let silent_one_is_let_go = async {
+        loop {
+            let mut silent = TcpStream::connect(gateway.addr).await.unwrap();
+            let mut byte = [0];
+            let end = silent.read(&mut byte);
+            if tokio::time::timeout(Duration::from_secs(2), end)
+                .await
+                .is_ok()
+            {
+                return;
+            }
+        }
+    };
+    soon("the end of one who is silent", silent_one_is_let_go).await;
 }
 
 #[tokio::test]

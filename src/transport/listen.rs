@@ -81,6 +81,9 @@ pub struct Door {
     pub router: Router,
     /// Every connection is TLS, if this is given.
     pub tls: Option<Tls>,
+    /// Whether those who come here are counted, and may be too many. Where only operators get to, they
+    /// must not be shut out by the others.
+    pub counts: bool,
 }
 
 /// What a shard's thread needs.
@@ -121,6 +124,7 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
     let most = limits.max_pending as u64;
     pending.limit.store(most, Ordering::Relaxed);
     let guests = Guests::new(pending, limits.max_connections_per_address);
+    let operators = Guests::new(Arc::default(), 0);
     (0..)
         .zip(inputs)
         .map(|(id, commands)| {
@@ -133,7 +137,7 @@ pub fn start(general: &Handle, start: &Start) -> io::Result<Vec<Running>> {
                         door: door.clone(),
                         start: start.clone(),
                         own: handle.clone(),
-                        guests: guests.clone(),
+                        guests: if door.counts { &guests } else { &operators }.clone(),
                     };
                     Ok((door.listener.try_clone()?, entrance))
                 })
@@ -178,9 +182,10 @@ async fn run(
     let deadlines = vital.spawn_local(shard.clone().run_deadlines());
     let stop = start.stop.clone();
     for (listener, entrance) in entrances {
-        let refuse = start.refuse.clone();
+        let (refuse, shard) = (start.refuse.clone(), shard.clone());
         spawn_local(async move {
-            refuse.run_until_cancelled(accept(listener, entrance)).await;
+            let accepting = accept(listener, entrance, &shard);
+            refuse.run_until_cancelled(accepting).await;
         });
     }
     loop {
@@ -226,7 +231,7 @@ async fn run(
     }
 }
 
-async fn accept(listener: StdListener, entrance: Entrance) {
+async fn accept(listener: StdListener, entrance: Entrance, shard: &Shard) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept connections"),
@@ -235,8 +240,11 @@ async fn accept(listener: StdListener, entrance: Entrance) {
         let refused = match listener.accept().await {
             Ok((socket, peer)) => match entrance.guests.enter(peer.ip()) {
                 Ok(guest) => {
-                    let connection = entrance.clone().greet(socket, peer, guest);
-                    spawn_local(entrance.start.exchanges.track_future(connection));
+                    let mut entrance = entrance.clone();
+                    entrance.start.limits = shard.limits.get();
+                    let exchanges = entrance.start.exchanges.clone();
+                    let connection = entrance.greet(socket, peer, guest);
+                    spawn_local(exchanges.track_future(connection));
                     continue;
                 }
                 Err(refused) => refused,
