@@ -129,9 +129,12 @@ impl Files {
                 Ok(())
             }
             Err(error) => {
+                self.retry_at = Some(Instant::now() + RETRY);
+                // What was acknowledged first: that an fsync failed is said only once.
+                let segment = segment.clone();
+                self.sync()?;
                 // At best the rest of it is gone now; the next header says so in any case.
                 let _ = segment.cut(end);
-                self.retry_at = Some(Instant::now() + RETRY);
                 self.seal()?;
                 Err(error)
             }

@@ -35,7 +35,7 @@ mod model;
 mod tests;
 
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -145,7 +145,8 @@ impl Disk {
         events: Arc<dyn Events>,
     ) -> io::Result<Self> {
         let dir = options.dir.clone();
-        Self::open_dir(now, options, retention, events).map_err(|error| {
+        let fingerprints = Fingerprints::default();
+        Self::open_dir(now, options, retention, events, fingerprints).map_err(|error| {
             let text = format!("data-dir {}: {error}", dir.display());
             io::Error::new(error.kind(), text)
         })
@@ -156,9 +157,10 @@ impl Disk {
         options: Options,
         retention: &Retention,
         events: Arc<dyn Events>,
+        fingerprints: Fingerprints,
     ) -> io::Result<Self> {
         let dir = options.dir;
-        fs::create_dir_all(&dir)?;
+        state::make(&dir)?;
         let lock = state::lock(&dir)?;
         let sizes = Sizes {
             total: retention.history_bytes as u64,
@@ -172,7 +174,6 @@ impl Disk {
         };
         let mut index = Logs::new(bounds, Pool::new(kept_bytes(retention.history_bytes), 1));
         let mut window = Window::new(sizes.dedup_ms, retention.dedup_bytes);
-        let fingerprints = Fingerprints::default();
         let mut clock_ms = 0;
         let mut found = recovery::scan(&dir, |segment, at, length, stored| {
             let publication = &stored.publication;
@@ -215,9 +216,7 @@ impl Disk {
         let mut sweep = Sweep::new(&dir, sizes.total, sizes.segment);
         let mut files = Files::new(dir, always, sizes.segment, found.spans);
         shared.report(&files.ready(now.unix_ms, 0, found.highest));
-        if files.bytes() > sizes.total {
-            sweep.shrink(&mut files, &shared.index, found.highest);
-        }
+        sweep.shrink(&mut files, &shared.index, found.highest);
         let writer = Writer {
             shared: shared.clone(),
             files,
@@ -389,13 +388,15 @@ impl Backbone for Disk {
     fn close(&self) {
         self.shared.queue.close();
         let writer = self.writer.lock().take();
-        // The directory is let go of here and not with the last reference: who waits for the close
-        // may open it again.
-        if let Some((writer, _lock)) = writer
-            && writer.join().is_err()
-        {
+        let Some((writer, lock)) = writer else {
+            return;
+        };
+        if writer.join().is_err() {
             tracing::error!("the log's writer ended badly");
         }
+        // Who waits for the close may open it again. That this process has the file no more would not
+        // be enough: a child that is just being started may still have it.
+        let _ = lock.unlock();
     }
 }
 

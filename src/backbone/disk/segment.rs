@@ -174,7 +174,7 @@ impl Segment {
     /// Returns when everything written is on disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         #[cfg(test)]
-        if self.fault("fail-sync") {
+        if self.fault("fail-sync") || fs::remove_file(self.beside("fail-sync-once")).is_ok() {
             return Err(io::Error::other("the disk lost it"));
         }
         self.file.sync_data()
@@ -189,7 +189,12 @@ impl Segment {
     /// Whether a test wants the next call to fail: it put a file of this name beside the log.
     #[cfg(test)]
     fn fault(&self, name: &str) -> bool {
-        self.path.with_file_name(name).exists()
+        self.beside(name).exists()
+    }
+
+    #[cfg(test)]
+    fn beside(&self, name: &str) -> PathBuf {
+        self.path.with_file_name(name)
     }
 
     /// Takes its name away; its bytes go when nobody holds it any more.

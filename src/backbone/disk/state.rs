@@ -40,15 +40,34 @@ impl State {
         }
     }
 
-    /// Writes it down; it is on disk when this returns.
+    /// Writes it down; it is on disk when this returns. Over what was there, so that a full disk has
+    /// room for it: it is less than a sector, which a disk writes whole or not at all.
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
-        let new = dir.join("epoch.json.new");
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        let mut file = options.open(dir.join(STATE))?;
+        let mut text = serde_json::to_vec(self)?;
+        let before = file.metadata()?.len() as usize;
+        text.resize(text.len().max(before), b' ');
+        file.write_all(&text)?;
         file.sync_all()?;
-        fs::rename(&new, dir.join(STATE))?;
         sync_dir(dir)
     }
+}
+
+/// Makes the directory where it is not there, with those it is in. Their names are on disk when this
+/// returns.
+pub(super) fn make(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    make(parent)?;
+    fs::create_dir_all(dir)?;
+    sync_dir(parent)
 }
 
 /// Holds the directory for this process until it is dropped.

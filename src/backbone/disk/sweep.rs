@@ -167,7 +167,8 @@ impl Sweep {
         self.work(files, index, floor, bytes);
     }
 
-    /// Goes over all of a log that was allowed to be larger before.
+    /// Goes over a log that was just opened, as far as little is left. How far the pass of the last
+    /// process had come is not known: without this, a few restarts would leave it no room.
     pub(super) fn shrink(&mut self, files: &mut Files, index: &Mutex<Logs<Place>>, floor: SeqNo) {
         self.credit = 2 * files.bytes();
         self.work(files, index, floor, 0);

@@ -1,3 +1,5 @@
+use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 use std::time::Instant;
@@ -363,6 +365,22 @@ fn an_old_log_gives_its_space_back_and_goes_on_counting() {
 }
 
 #[test]
+fn a_directory_is_made_with_those_it_is_in() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("a/b/c");
+    open(&dir, "e1");
+    assert_eq!(kept(&open(&dir, "e2"), "t").1, "e1");
+    // Where a file is, there is no directory.
+    fs::write(parent.path().join("file"), "").unwrap();
+    let inside = parent.path().join("file/log");
+    let Err(refused) = open_at(at(0), &inside, "e1", None, &retention()) else {
+        panic!("it was made in a file");
+    };
+    let refused = refused.to_string();
+    assert!(refused.contains("file/log: "), "{refused}");
+}
+
+#[test]
 fn a_second_process_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path(), "e1");
@@ -374,6 +392,35 @@ fn a_second_process_is_refused() {
     assert!(refused.contains(dir.path().to_str().unwrap()), "{refused}");
     drop(first);
     open(dir.path(), "e2");
+}
+
+#[test]
+fn what_is_closed_can_be_opened_though_a_child_still_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(dir.path(), "e1");
+    // A child that another thread starts has all files of this process until it becomes its program.
+    let held = disk.writer.lock().as_ref().unwrap().1.try_clone().unwrap();
+    drop(disk);
+    open(dir.path(), "e2");
+    drop(held);
+}
+
+#[test]
+fn with_an_interval_a_failed_write_does_not_hide_a_failed_fsync() {
+    let dir = tempfile::tempdir().unwrap();
+    let interval = Some(Duration::from_secs(3600));
+    let disk = open_at(at(0), dir.path(), "e1", interval, &retention()).unwrap();
+    publish(&disk, 0, "t", "a").unwrap();
+    // The system says once that it could not bring the first message to the disk.
+    for fault in ["fail-write", "fail-sync-once"] {
+        fs::write(dir.path().join(fault), "").unwrap();
+    }
+    publish(&disk, 0, "t", "b").unwrap_err();
+    fs::remove_file(dir.path().join("fail-write")).unwrap();
+    assert!(!dir.path().join("fail-sync-once").exists());
+    drop(disk);
+    let disk = open_at(at(0), dir.path(), "e2", interval, &retention()).unwrap();
+    assert_eq!(kept(&disk, "t").1, "e2");
 }
 
 /// A file system of one MiB, if this user may make one.
@@ -441,4 +488,31 @@ fn a_full_disk_refuses_and_recovers() {
     let disk = open(&dir, "e2");
     assert_eq!(numbers(&disk, "t").len() as u64, refused + 1);
     assert_eq!(kept(&disk, "t").1, "e1");
+}
+
+#[test]
+fn with_an_interval_too_a_restart_needs_no_room() {
+    let Some(small) = SmallDisk::mount() else {
+        eprintln!("skipped: this user may not mount a small file system");
+        return;
+    };
+    let dir = small.0.path().join("log");
+    let interval = Some(Duration::from_millis(1));
+    let open = |epoch| open_at(at(0), &dir, epoch, interval, &retention()).unwrap();
+    let disk = open("e1");
+    publish(&disk, 0, "t", "a").unwrap();
+    let mut ballast = File::create(small.0.path().join("ballast")).unwrap();
+    while ballast.write_all(&[0; 4096]).is_ok() {}
+    let state = dir.join("epoch.json");
+    let running = fs::read(&state).unwrap();
+    drop(disk);
+    let disk = open("e2");
+    assert_eq!((numbers(&disk, "t"), &*kept(&disk, "t").1), (vec![1], "e1"));
+    drop(disk);
+    // It was not closed.
+    let file = File::options().write(true).open(&state).unwrap();
+    file.write_all_at(&running, 0).unwrap();
+    file.set_len(running.len() as u64).unwrap();
+    let disk = open("e3");
+    assert_eq!((numbers(&disk, "t"), &*kept(&disk, "t").1), (vec![1], "e3"));
 }
