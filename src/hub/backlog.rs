@@ -102,12 +102,13 @@ impl Backlog {
             .map_or(&[], |(c, _)| &c.bytes[self.sent..])
     }
 
-    /// Whether writing so many bytes more of it is progress: 16 KiB together, or all that waits. A peer
-    /// that takes crumbs would hold its backlog for ever.
-    pub fn makes_way(&mut self, count: usize) -> bool {
+    /// Whether it is progress that `written` bytes more of it were written, and `moved` bytes went out
+    /// meanwhile: 16 KiB went out together, or all that waits was written. A peer that takes crumbs would
+    /// hold its backlog for ever.
+    pub fn makes_way(&mut self, written: usize, moved: usize) -> bool {
         const PORTION: usize = 16 * 1024;
-        self.crumbs += count;
-        let enough = self.crumbs >= PORTION || count >= self.unsent;
+        self.crumbs += moved;
+        let enough = self.crumbs >= PORTION || written >= self.unsent;
         if enough {
             self.crumbs = 0;
         }
@@ -203,6 +204,18 @@ mod tests {
         assert_eq!(backlog.waiting(), 4);
         assert!(backlog.advance(5).is_some());
         assert_eq!(backlog.waiting(), 4);
+    }
+
+    #[test]
+    fn crumbs_are_progress_when_they_are_16_kib_or_all_that_waits() {
+        let mut backlog = Backlog::default();
+        backlog.push(chunk(&["x".repeat(60_000).as_str()]), 0);
+        assert!(!backlog.makes_way(0, 16_000));
+        assert!(backlog.makes_way(0, 384));
+        assert!(!backlog.makes_way(50_000, 384));
+        backlog.advance(50_000);
+        assert!(!backlog.makes_way(10_003, 0));
+        assert!(backlog.makes_way(10_004, 0));
     }
 
     #[test]

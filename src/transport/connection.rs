@@ -22,7 +22,7 @@ use super::deadlines::Scheduled;
 use super::guests::Guest;
 use super::patience::Patience;
 use super::poller::Readiness;
-use super::socket::Socket;
+use super::socket::{Socket, Written};
 
 /// How long a peer has to answer our close before its socket is dropped, in milliseconds.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
@@ -375,11 +375,13 @@ impl Connection {
             let front = self.backlog.as_ref().map_or(&[][..], |b| b.front());
             match self.socket.try_write(&mut [IoSlice::new(front)]) {
                 Ok(written) => {
-                    metrics.wrote(written);
-                    if self.backlog.as_mut().is_none_or(|b| b.makes_way(written)) {
+                    let Written { bytes, moved } = written;
+                    metrics.wrote(bytes);
+                    let backlog = self.backlog.as_mut();
+                    if backlog.is_none_or(|b| b.makes_way(bytes, moved)) {
                         self.since_ms = now_ns() / 1_000_000;
                     }
-                    let through = self.backlog.as_mut().and_then(|b| b.advance(written));
+                    let through = self.backlog.as_mut().and_then(|b| b.advance(bytes));
                     if let Some(chunk) = through.filter(|chunk| chunk.messages > 0) {
                         let age = now_ns().saturating_sub(chunk.accepted);
                         metrics.delivered(u64::from(chunk.messages), age, age);

@@ -111,7 +111,7 @@ impl Connection {
         }
         match count {
             0 => Ok(0),
-            _ => self.socket.try_write(&mut pieces[..count]),
+            _ => Ok(self.socket.try_write(&mut pieces[..count])?.bytes),
         }
     }
 

@@ -37,6 +37,23 @@ pub(super) struct Taken {
     pub(super) drained: bool,
 }
 
+/// What came of a write that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written {
+    /// How many bytes were accepted.
+    pub(super) bytes: usize,
+    /// How many went out to the system meanwhile; over TLS encrypted ones, also of earlier writes.
+    pub(super) moved: usize,
+}
+
+impl Written {
+    /// All that was accepted is out.
+    const fn plain(bytes: usize) -> Self {
+        let moved = bytes;
+        Self { bytes, moved }
+    }
+}
+
 impl Socket {
     /// A TCP socket that does not block.
     pub(super) fn plain(tcp: std::net::TcpStream) -> Self {
@@ -107,13 +124,13 @@ impl Socket {
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when nothing moved; any other when the socket is broken.
-    pub(super) fn try_write(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<usize> {
+    pub(super) fn try_write(&mut self, pieces: &mut [IoSlice<'_>]) -> io::Result<Written> {
         if self.stalled {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         match (&mut self.kind, &*pieces) {
-            (Kind::Plain(tcp), [one]) => tcp.write(one),
-            (Kind::Plain(tcp), many) => tcp.write_vectored(many),
+            (Kind::Plain(tcp), [one]) => tcp.write(one).map(Written::plain),
+            (Kind::Plain(tcp), many) => tcp.write_vectored(many).map(Written::plain),
             (Kind::Tls(tls), _) => write_encrypted(&tls.0, &mut tls.1, pieces),
         }
     }
@@ -172,18 +189,18 @@ fn read_encrypted(
 
 /// How far encrypted bytes got.
 struct Progress {
-    /// Whether the socket took any.
-    moved: bool,
+    /// How many of them the socket took.
+    moved: usize,
     /// Whether none is left.
     done: bool,
 }
 
 fn let_out(mut tcp: &TcpStream, tls: &mut ServerConnection) -> io::Result<Progress> {
-    let mut moved = false;
+    let mut moved = 0;
     while tls.wants_write() {
         match tls.write_tls(&mut tcp) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(_) => moved = true,
+            Ok(count) => moved += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Ok(Progress { moved, done: false });
             }
@@ -199,25 +216,103 @@ fn write_encrypted(
     tcp: &TcpStream,
     tls: &mut ServerConnection,
     mut pieces: &mut [IoSlice<'_>],
-) -> io::Result<usize> {
-    let (mut accepted, mut any_moved) = (0, false);
+) -> io::Result<Written> {
+    let mut written = Written::plain(0);
     loop {
         let Progress { moved, done } = let_out(tcp, tls)?;
-        any_moved |= moved;
+        written.moved += moved;
         // Empty pieces are let go of, so that nothing is left when there is nothing to write.
         IoSlice::advance_slices(&mut pieces, 0);
-        if !done && !any_moved && accepted == 0 {
+        if !done && written == Written::plain(0) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if !done || pieces.is_empty() {
-            return Ok(accepted);
+            return Ok(written);
         }
         // All pieces together make as few records as can be.
         let taken = tls.writer().write_vectored(pieces)?;
         if taken == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        accepted += taken;
+        written.bytes += taken;
         IoSlice::advance_slices(&mut pieces, taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::{TcpListener, TcpStream as StdStream};
+    use std::sync::Arc;
+
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+
+    use super::*;
+
+    /// A TLS socket, and the bare TCP of its peer behind the handshake.
+    fn pair() -> (Socket, StdStream) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        let greeted = std::thread::spawn(move || {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut tls = ClientConnection::new(Arc::new(client), name).unwrap();
+            while tls.is_handshaking() {
+                tls.complete_io(&mut near).unwrap();
+            }
+            near
+        });
+        let mut tls = ServerConnection::new(Arc::new(server)).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut far).unwrap();
+        }
+        far.set_nonblocking(true).unwrap();
+        (Socket::tls(far, tls), greeted.join().unwrap())
+    }
+
+    #[test]
+    fn over_tls_what_the_peer_takes_has_moved_also_when_nothing_new_is_accepted() {
+        let (mut socket, mut peer) = pair();
+        let much = [0; 64 * 1024];
+        let mut accepted = 0;
+        loop {
+            match socket.try_write(&mut [IoSlice::new(&much)]) {
+                Ok(written) => accepted += written.bytes,
+                Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        assert!(socket.is_pending());
+        // All but the last piece is out, so the peer can take so much.
+        let mut taken = vec![0; accepted - much.len()];
+        peer.read_exact(&mut taken).unwrap();
+        let nothing = Written::plain(0);
+        let written = loop {
+            match socket.try_write(&mut []) {
+                Ok(written) if written != nothing => break written,
+                Ok(_) => panic!("nothing waits"),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(written.bytes, 0);
+        assert!(written.moved > 0);
     }
 }
