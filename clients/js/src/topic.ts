@@ -25,12 +25,16 @@ export class Topic {
   generation = 0
   /** Questions without an answer. They are answered in order, so only the last answer counts. */
   pending = 0
+  /** The qos that the gateway has it with, as far as it told; before it did, that of the socket. `null`: it was left. */
+  told: Qos | undefined | null
   #due = { seqNo: 0, count: 0, bytes: 0 }
 
   constructor(
     readonly name: string,
     public qos: Qos | undefined,
-  ) {}
+  ) {
+    this.told = qos
+  }
 
   /** The question for it, from its own position. */
   ask(): Subscribe {
@@ -49,6 +53,7 @@ export class Topic {
 
   leave(): void {
     this.phase = 'left'
+    this.told = null
     this.position = undefined
     this.answer.reject(new SubSocketError('CLOSED', 'the topic was left', { topic: this.name }))
   }
@@ -77,7 +82,8 @@ export class Topic {
     const { phase, position } = this
     if (!this.settled() || phase === 'paused' || phase === 'left') return false
     // The URL, or the session, has it from a place that is not ours. Our own question will count.
-    if (phase === 'off' && position) return false
+    if (phase === 'off' && (position || this.told !== this.qos)) return false
+    this.told = this.qos
     const goesOn = phase === 'live' ? frame.recovered !== false && position?.epoch === frame.epoch : frame.recovered
     this.position = { epoch: frame.epoch, seqNo: position && goesOn ? position.seqNo : frame.seqNo }
     this.phase = 'live'

@@ -44,7 +44,9 @@ export class Topics {
 
   /** The first frame that goes on with a session, if it is not too large. */
   resume(token: string, sessionId: string): Resume | undefined {
-    const asked = this.#all('off').flatMap((topic) => (topic.position ? [topic.ask()] : []))
+    // `resume` says nothing of qos: a topic that is to have another one is asked for once it is ready.
+    const known = this.#all('off').filter((topic) => topic.position && topic.told === topic.qos)
+    const asked = known.map((topic) => topic.ask())
     const resume: Resume = {
       type: 'resume',
       token,

@@ -116,6 +116,27 @@ test('a session that was taken over is not fought for', TIMEOUT, async (t) => {
   await assert.rejects(reader(socket), { code: 'CLOSED', closeCode: 4009 })
 })
 
+test('a topic that leaves qos 1 while away does not stall', TIMEOUT, async (t) => {
+  const gateway = await Gateway.start(t, '--history-size', '5000')
+  const wire = await Wire.to(t, gateway)
+  const socket = byTopics<number>(t, wire.url, ['t'], 'ann', { qos: 1, bufferSize: 5000 })
+  noGaps(socket)
+  await socket.ready
+  const hear = reader(socket)
+  wire.open = false
+  wire.cut()
+  await next(socket, 'close')
+  const changed = socket.subscribe('t', { qos: 0 })
+  const ready = next(socket, 'ready')
+  wire.open = true
+  assert.equal((await ready).resumed, true)
+  await changed
+  for (let sent = 0; sent < 1500; sent += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, n) => socket.publish('t', sent + n + 1)))
+  }
+  for (let n = 1; n <= 1500; n++) assert.equal((await hear()).data, n)
+})
+
 test('a session that has expired is done without', TIMEOUT, async (t) => {
   const gateway = await Gateway.start(t, '--session-ttl', '100ms')
   const wire = await Wire.to(t, gateway)
