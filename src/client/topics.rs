@@ -51,23 +51,48 @@ impl Topics {
     /// The program wants it; whether it has to be asked for on this connection. `told` says
     /// whether the gateway knows that a topic in `Leaving` is left.
     pub(super) fn want(&mut self, topic: &str, qos: Qos, told: bool) -> bool {
+        let default = self.qos;
         let state = self
             .known
             .entry(topic.to_owned())
-            .or_insert_with(|| Topic::new(qos));
+            .or_insert_with(|| Topic::new(default));
         match state.phase {
-            Phase::Leaving if told => *state = Topic::new(qos),
+            Phase::Leaving if told => {
+                *state = Topic {
+                    pending: state.pending,
+                    ..Topic::new(default)
+                };
+            }
             // Nobody has seen it leave: it goes on from its own position.
             Phase::Leaving => state.phase = Phase::Off,
             _ => {}
         }
-        state.change_qos(qos);
+        state.qos = qos;
         state.is_unasked()
     }
 
     /// Forgets it; false when it was not known.
     pub(super) fn remove(&mut self, topic: &str) -> bool {
         self.known.remove(topic).is_some()
+    }
+
+    /// `unsubscribed` came: the answer to ours, or an operator took the topic away. Not the last
+    /// word when it was asked for again since: then `subscribed` follows.
+    pub(super) fn unsubscribed(&mut self, topic: &str) {
+        let gone = |state: &mut Topic| state.settled() && !state.awaits_answer();
+        if self.known.get_mut(topic).is_some_and(gone) {
+            self.remove(topic);
+        }
+    }
+
+    /// `ready` came, and so every answer before it: no question is outstanding.
+    pub(super) fn ready(&mut self) {
+        for state in self.known.values_mut() {
+            state.pending = 0;
+            if state.awaits_answer() {
+                state.unask();
+            }
+        }
     }
 
     /// Those that still have to be asked for on this connection.
@@ -124,6 +149,8 @@ impl Topics {
             state.receipts = Receipts::default();
             state.generation = 0;
             state.resumes = false;
+            state.pending = 0;
+            state.asked = state.told;
             if !matches!(state.phase, Phase::Leaving) {
                 state.phase = Phase::Off;
             }
@@ -138,6 +165,12 @@ impl Topics {
             .known
             .entry(frame.topic.clone().into_owned())
             .or_insert_with(|| Topic::new(qos));
+        if !state.settled() {
+            return out; // another answer follows
+        }
+        if state.awaits_answer() {
+            state.told = state.asked;
+        }
         self.generation += 1;
         state.generation = self.generation;
         state.receipts = Receipts::default();
@@ -161,9 +194,14 @@ pub(super) struct Topic {
     phase: Phase,
     /// `resume` named the own position on this connection.
     resumes: bool,
+    /// The one that the program wants.
     qos: Qos,
-    /// The gateway has to be told another qos than it may know.
-    qos_changed: bool,
+    /// The one of the newest question on this connection.
+    asked: Qos,
+    /// The one that the gateway has it with, as far as it answered; before that, the socket's.
+    told: Qos,
+    /// Questions without an answer. They are answered in order, so only the last answer counts.
+    pending: u32,
     /// Of the newest `subscribed` of this connection; 0 before it.
     generation: u64,
     receipts: Receipts,
@@ -221,8 +259,26 @@ impl Topic {
     fn new(qos: Qos) -> Self {
         Self {
             qos,
+            asked: qos,
+            told: qos,
             ..Self::default()
         }
+    }
+
+    /// Whether the socket's `setup` says all that there is to say about it.
+    pub(super) fn is_plain(&self) -> bool {
+        self.qos == self.told
+    }
+
+    /// A question about it goes out.
+    pub(super) fn expect_answer(&mut self) {
+        self.pending += 1;
+    }
+
+    /// An answer came; whether it is the last one outstanding.
+    pub(super) fn settled(&mut self) -> bool {
+        self.pending = self.pending.saturating_sub(1);
+        self.pending == 0
     }
 
     pub(super) fn leave(&mut self) {
@@ -231,22 +287,20 @@ impl Topic {
         self.phase = Phase::Leaving;
     }
 
-    fn change_qos(&mut self, qos: Qos) {
-        self.qos_changed |= self.qos != qos;
-        self.qos = qos;
-    }
-
     /// The qos to ask with; `None` where it goes without saying.
     pub(super) fn wire_qos(&self) -> Option<u8> {
-        (self.qos_changed || self.qos == Qos::One).then(|| self.qos.number())
+        let unclear = [self.qos, self.asked, self.told].contains(&Qos::One);
+        unclear.then(|| self.qos.number())
     }
 
     /// Whether it still has to be asked for on this connection.
     fn is_unasked(&self) -> bool {
         match self.phase {
             Phase::Off | Phase::Waiting { asked: false, .. } => true,
-            Phase::Filling { .. } | Phase::Live => self.qos_changed,
-            Phase::Asked | Phase::Waiting { .. } | Phase::Leaving => false,
+            Phase::Leaving => false,
+            Phase::Asked | Phase::Waiting { .. } | Phase::Filling { .. } | Phase::Live => {
+                self.asked != self.qos
+            }
         }
     }
 
@@ -260,7 +314,8 @@ impl Topic {
 
     /// It is being asked for now; the position to ask from.
     pub(super) fn ask(&mut self) -> Option<&Reached> {
-        self.qos_changed = false;
+        self.expect_answer();
+        self.asked = self.qos;
         self.phase = match std::mem::take(&mut self.phase) {
             _ if self.position.is_none() => Phase::Asked,
             Phase::Waiting { head, held, .. } => Phase::Waiting {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use futures_util::StreamExt as _;
+use micro_socket::client::SubSocket;
 use micro_socket::protocol::reference::{Direction, ENDPOINTS, FRAMES, SETTINGS};
+use serde_json::json;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
@@ -79,6 +82,28 @@ fn the_lines_for_a_web_page_are_those_of_docs() {
         let readme = std::fs::read_to_string(&path).unwrap();
         assert!(readme.contains(&format!("```html\n{lines}```")), "{path}");
     }
+}
+
+/// The README's lines for Rust, as far as they compile.
+#[expect(dead_code, unused_variables)]
+async fn lines_for_rust() -> Result<(), Box<dyn std::error::Error>> {
+    let mut socket = SubSocket::by_topics("ws://127.0.0.1:3000/ws", "ann", ["prices"]).await?;
+    let ack = socket
+        .handle()
+        .publish("prices", &json!({"bid": 100}))
+        .await?;
+    while let Some(event) = socket.next().await { /* messages, in order, across reconnects */ }
+    Ok(())
+}
+
+#[test]
+fn the_lines_for_rust_compile() {
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    let readme = std::fs::read_to_string(README).unwrap();
+    let (_, lines) = readme.split_once("```rust\n").unwrap();
+    let (lines, _) = lines.split_once("```").unwrap();
+    let compiled = dense(include_str!("readme.rs"));
+    assert!(compiled.contains(&dense(lines)), "{lines}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod setup;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::protocol::message::{ClientAck, TopicOnly};
+use crate::protocol::message::ClientAck;
 use crate::protocol::{
     ClientMessage, ErrorCode, ErrorFrame, ServerMessage, Subscribe, decode_server, encode_client,
 };
@@ -190,14 +190,7 @@ impl<T> Machine<T> {
                 self.outputs.extend(events.into_iter().map(Output::Event));
             }
             Event::Unsubscribed { topic } => {
-                // Not when it was asked for again since: then `subscribed` follows.
-                if self
-                    .topics
-                    .get_mut(&topic)
-                    .is_some_and(|state| !state.awaits_answer())
-                {
-                    self.topics.remove(&topic);
-                }
+                self.topics.unsubscribed(&topic);
                 self.tell(Event::Unsubscribed { topic });
             }
             // Our own pings are nobody else's business.
@@ -256,13 +249,15 @@ impl<T> Machine<T> {
             return;
         }
         if error.message_id.is_none()
+            && error.code != ErrorCode::BadAck
             && let Some(topic) = error.topic.as_deref()
             && let Some(state) = self.topics.get_mut(topic)
         {
-            if state.awaits_answer() && error.retryable {
+            let (asked, settled) = (state.awaits_answer(), state.settled());
+            if asked && settled && error.retryable {
                 state.unask();
                 self.topics_deadline = Some(now + TOPIC_RETRY);
-            } else if state.awaits_answer() || error.code == ErrorCode::AclDenied {
+            } else if (asked && settled) || (!asked && error.code == ErrorCode::AclDenied) {
                 self.topics.remove(topic);
             }
         }
@@ -341,17 +336,14 @@ impl<T> Machine<T> {
     fn unsubscribe(&mut self, topic: String) {
         self.first_topics.retain(|t| *t != topic);
         let never_asked = self.link == Link::Opening && self.session.is_none();
+        if never_asked && self.topics.remove(&topic) {
+            return self.tell(Event::Unsubscribed { topic });
+        }
+        if let Some(state) = self.topics.get_mut(&topic) {
+            state.leave();
+        }
         if self.is_ready() {
-            if let Some(state) = self.topics.get_mut(&topic) {
-                state.leave();
-            }
-            self.send(&ClientMessage::Unsubscribe(TopicOnly {
-                topic: topic.into(),
-            }));
-        } else if never_asked && self.topics.remove(&topic) {
-            self.tell(Event::Unsubscribed { topic });
-        } else if let Some(state) = self.topics.get_mut(&topic) {
-            state.leave(); // the gateway is told with `ready`
+            self.ask_to_leave(topic); // else with `ready`
         }
     }
 

@@ -1,6 +1,7 @@
 //! From an open socket to one that is ready: the session where there is one, then what it does not
 //! bring.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::protocol::message::{TokenOnly, TopicOnly};
@@ -8,9 +9,9 @@ use crate::protocol::{ClientMessage, Ready, Resume, Setup, Subscribe, encode_cli
 
 use super::{Event, Link, Machine, Qos, SETUP_TIMEOUT};
 
-/// A longer `resume` might be more than the gateway takes in (64 KiB unless it is set otherwise):
+/// A longer `resume` or `setup` might be more than the gateway takes in (64 KiB unless it is set otherwise):
 /// then each topic is asked for in a frame of its own.
-const MAX_RESUME_BYTES: usize = 48 << 10;
+const MAX_FIRST_BYTES: usize = 48 << 10;
 
 impl<T> Machine<T> {
     pub(super) fn opened(&mut self, now: Duration) {
@@ -50,23 +51,36 @@ impl<T> Machine<T> {
                 .map(|(topic, reached)| (topic.into(), reached.epoch.as_str().into()))
                 .collect(),
         }));
-        Some(text).filter(|text| text.len() <= MAX_RESUME_BYTES)
+        Some(text).filter(|text| text.len() <= MAX_FIRST_BYTES)
     }
 
     pub(super) fn set_up(&mut self) {
-        let topics = std::mem::take(&mut self.first_topics);
+        let mut topics = std::mem::take(&mut self.first_topics);
+        let mut named = BTreeSet::new();
+        topics.retain(|topic| {
+            let state = self.topics.get_mut(topic);
+            state.is_some_and(|t| t.is_plain()) && named.insert(topic.clone())
+        });
+        let mut text = self.setup_text(&topics);
+        if text.len() > MAX_FIRST_BYTES {
+            topics.clear();
+            text = self.setup_text(&topics);
+        }
         for topic in &topics {
             if let Some(state) = self.topics.get_mut(topic) {
                 state.ask();
             }
         }
         self.refresh_due = false;
-        let token = self.options.token.clone();
-        self.send(&ClientMessage::Setup(Setup {
-            token: token.expose().into(),
-            topics: topics.into_iter().map(Into::into).collect(),
+        self.send_text(text);
+    }
+
+    fn setup_text(&self, topics: &[String]) -> String {
+        encode_client(&ClientMessage::Setup(Setup {
+            token: self.options.token.expose().into(),
+            topics: topics.iter().map(Into::into).collect(),
             qos: (self.options.qos == Qos::One).then(|| Qos::One.number()),
-        }));
+        }))
     }
 
     pub(super) fn ready(&mut self, now: Duration, ready: Ready<'static>) {
@@ -81,10 +95,9 @@ impl<T> Machine<T> {
         self.alive(now);
         self.refresh();
         // What was left meanwhile: the session, or the URL, may have it still.
+        self.topics.ready();
         for topic in self.topics.leaving() {
-            self.send(&ClientMessage::Unsubscribe(TopicOnly {
-                topic: topic.into(),
-            }));
+            self.ask_to_leave(topic);
         }
         self.ask_for_topics();
         self.acknowledge();
@@ -110,6 +123,15 @@ impl<T> Machine<T> {
         for topic in self.topics.unasked() {
             self.ask_for(&topic);
         }
+    }
+
+    pub(super) fn ask_to_leave(&mut self, topic: String) {
+        if let Some(state) = self.topics.get_mut(&topic) {
+            state.expect_answer();
+        }
+        self.send(&ClientMessage::Unsubscribe(TopicOnly {
+            topic: topic.into(),
+        }));
     }
 
     pub(super) fn ask_for(&mut self, topic: &str) {
