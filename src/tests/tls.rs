@@ -309,6 +309,24 @@ async fn one_who_does_not_speak_tls_is_let_go() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_takes_has_its_time() {
+    let certificate = Certificate::new();
+    let gateway = certificate.gateway(&[("message-timeout", "1s")]).await;
+    let mut nobody = certificate.stream(&gateway).await;
+    // More than both kernels take.
+    let ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    nobody.write_all(&ask.repeat(2000)).await.unwrap();
+    soon("an answer", nobody.read_u8()).await.unwrap();
+    soon("the end of one who takes nothing", async {
+        // What it asks once more is refused by its own kernel when the gateway has let go of it.
+        while nobody.write_all(ask).await.is_ok() && nobody.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_peer_that_vanishes_leaves_nothing_behind() {
     let certificate = Certificate::new();
     let gateway = certificate.gateway(&[]).await;
