@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use micro_socket::protocol::Token;
 use micro_socket::verify::{Outcome, Report, Request, run};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, connect_async};
 
@@ -77,6 +78,10 @@ async fn carry_all(listener: TcpListener, gateway: SocketAddr, lie: Lie) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(async move {
             // `/stats` is asked here too, and is no WebSocket.
+            let mut head = [0; 10];
+            if stream.peek(&mut head).await.is_ok() && head.starts_with(b"GET /stats") {
+                return carry_stats(stream, gateway, lie).await;
+            }
             let Ok(client) = accept_async(stream).await else {
                 return;
             };
@@ -108,6 +113,21 @@ async fn carry_all(listener: TcpListener, gateway: SocketAddr, lie: Lie) {
                 () = down => {}
             }
         });
+    }
+}
+
+async fn carry_stats(mut stream: TcpStream, gateway: SocketAddr, lie: Lie) {
+    let mut server = TcpStream::connect(gateway).await.unwrap();
+    server
+        .write_all(b"GET /stats HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).await.unwrap();
+    // What is not read would make the end a reset.
+    let _ = stream.read(&mut [0; 4096]).await;
+    for text in lie(&answer) {
+        let _ = stream.write_all(text.as_bytes()).await;
     }
 }
 
@@ -167,6 +187,61 @@ async fn a_message_that_is_lost_breaks_delivery() {
         vec![text.to_owned()]
     };
     seen("I4", lie, "99 messages came instead of 100").await;
+}
+
+#[tokio::test]
+async fn numbers_that_are_none_break_latency() {
+    let lie: Lie = |text| {
+        let mut text = text.to_owned();
+        if let Some(latency) = text.find("\"latency\":{") {
+            let counts = text[latency..].replacen("\"count\":", "\"count\":0,\"was\":", 1);
+            text.replace_range(latency.., &counts);
+        }
+        vec![text]
+    };
+    seen("I5", lie, "/stats counts no delivery").await;
+    let lie: Lie = |text| vec![text.replacen("HTTP/1.1 200 OK", "HTTP/1.1 500 Oh", 1)];
+    seen("I5", lie, "/stats: HTTP/1.1 500 Oh").await;
+    let lie: Lie = |text| {
+        let silent = text.starts_with("HTTP");
+        if silent {
+            Vec::new()
+        } else {
+            vec![text.to_owned()]
+        }
+    };
+    seen("I5", lie, "/stats does not answer").await;
+}
+
+/// What becomes of the promises on a gateway that keeps or takes in little.
+async fn verify_with(flags: &'static [(&'static str, &'static str)]) -> Report {
+    let gateway = TestGateway::with(flags).await;
+    run(&request(gateway.addr.to_string())).await
+}
+
+#[tokio::test]
+async fn a_short_history_is_no_broken_promise() {
+    let report = verify_with(&[("history-size", "5")]).await;
+    for (at, needed) in [(3, 20), (5, 31), (6, 9)] {
+        let finding = &report.promises[at];
+        assert_eq!(finding.outcome, Outcome::Skipped, "{report}");
+        let why = format!("the history is too short to replay {needed}");
+        assert!(finding.evidence.contains(&why), "{report}");
+    }
+    assert!(report.ok, "{report}");
+}
+
+#[tokio::test]
+async fn a_low_publish_rate_is_no_broken_promise() {
+    let report = verify_with(&[("publish-rate", "5")]).await;
+    for finding in &report.promises[1..6] {
+        assert_eq!(finding.outcome, Outcome::Skipped, "{report}");
+        assert!(
+            finding.evidence.contains("at most 5 publishes a second"),
+            "{report}"
+        );
+    }
+    assert!(report.ok, "{report}");
 }
 
 #[tokio::test]

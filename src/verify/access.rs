@@ -6,12 +6,12 @@ use crate::client::Event;
 use crate::protocol::{ClientMessage, ErrorCode, Setup, Subscribe};
 
 use super::peer::{Peer, Target, publish_text, unexpected};
-use super::report::Outcome;
+use super::report::{Broken, Outcome};
 
 pub(super) async fn check(
     target: &Target,
     denied: Option<&str>,
-) -> Result<(Outcome, String), String> {
+) -> Result<(Outcome, String), Broken> {
     let topic = target.own("access");
     let mut stranger = target.open().await?;
     subscribe(&mut stranger, &topic).await;
@@ -21,7 +21,7 @@ pub(super) async fn check(
     expect(&mut nobody, ErrorCode::AuthFailed, "for an empty token").await?;
     match nobody.next().await? {
         Event::Closed { code: 4001, .. } => {}
-        other => return Err(unexpected("a close with 4001", &other)),
+        other => return Err(unexpected("a close with 4001", &other).into()),
     }
     let seen = "AUTH_REQUIRED before setup, AUTH_FAILED and 4001 for an empty token";
 
@@ -36,7 +36,10 @@ pub(super) async fn check(
             let text = format!("{seen}; the token allows what was tried: name a denied topic");
             return Ok((Outcome::Skipped, text));
         }
-        other => return Err(format!("subscribe: {}", unexpected("ACL_DENIED", &other))),
+        other => {
+            let why = unexpected("ACL_DENIED", &other);
+            return Err(format!("subscribe: {why}").into());
+        }
     }
     let publish = publish_text(forbidden, &topic, RawValue::NULL, None);
     user.send_all([publish]).await;

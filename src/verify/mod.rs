@@ -23,6 +23,8 @@ use std::time::Duration;
 use crate::client::by_hand::{Clock, within};
 use crate::protocol::Token;
 
+use report::Broken;
+
 pub use report::{Finding, Outcome, PROMISES, Report};
 
 /// What to verify, and how.
@@ -44,14 +46,14 @@ pub async fn run(request: &Request) -> Report {
     run_with(request, http::get, |_| {}).await
 }
 
-/// What a check saw; an error says what is wrong.
-type Seen = Result<(Outcome, String), String>;
+/// What a check saw.
+type Seen = Result<(Outcome, String), Broken>;
 
-/// The same with the caller's own way to `get` the body of a URL, and a word on each promise as soon
-/// as it is checked.
+/// The same with the caller's own way to `get` the body of a URL (`None` where it cannot be asked), and a
+/// word on each promise as soon as it is checked.
 pub async fn run_with(
     request: &Request,
-    get: impl AsyncFn(String) -> Result<String, String>,
+    get: impl AsyncFn(String) -> Result<Option<String>, String>,
     mut tell: impl FnMut(&Finding),
 ) -> Report {
     let clock = Clock::start();
@@ -65,8 +67,9 @@ pub async fn run_with(
         Ok(target) => target,
         Err(why) => return failed(why),
     };
-    if let Err(why) = in_time(request.timeout, target.user(&[])).await {
-        return failed(why);
+    let opening = async { Ok(target.user(&[]).await?) };
+    if let Err(broken) = in_time(request.timeout, opening).await {
+        return failed(broken.into_finding().1);
     }
     let denied = request.denied_topic.as_deref();
     let checks: [Pin<Box<dyn Future<Output = Seen> + '_>>; PROMISES.len()] = [
@@ -82,7 +85,7 @@ pub async fn run_with(
     for ((id, promise), check) in PROMISES.into_iter().zip(checks) {
         let left = ends.saturating_sub(clock.now());
         let seen = in_time(left, check).await;
-        let (outcome, evidence) = seen.unwrap_or_else(|why| (Outcome::Fail, why));
+        let (outcome, evidence) = seen.unwrap_or_else(Broken::into_finding);
         let finding = Finding {
             id,
             promise,
@@ -97,8 +100,8 @@ pub async fn run_with(
 
 async fn in_time<T>(
     left: Duration,
-    check: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
+    check: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
     let done = within(left, check).await;
-    done.unwrap_or_else(|| Err("not done within the timeout".to_owned()))
+    done.unwrap_or_else(|| Err("not done within the timeout".to_owned().into()))
 }

@@ -7,8 +7,11 @@ use serde_json::value::RawValue;
 use crate::client::by_hand::{Heard, RawSocket, random, within};
 use crate::client::{Event, Message, from_frame};
 use crate::protocol::{
-    ClientMessage, Publish, PublishAck, Ready, Setup, Token, decode_server, encode_client,
+    ClientMessage, ErrorCode, Publish, PublishAck, Ready, Setup, Token, decode_server,
+    encode_client,
 };
+
+use super::report::Broken;
 
 /// How long the next frame may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -128,13 +131,17 @@ impl Peer {
     }
 
     /// So many acks, in the order of their positions: they need not come in it. Messages in between are skipped.
-    pub(super) async fn acks(&mut self, count: usize) -> Result<Vec<PublishAck<'static>>, String> {
+    pub(super) async fn acks(&mut self, count: usize) -> Result<Vec<PublishAck<'static>>, Broken> {
         let mut acks = Vec::new();
         while acks.len() < count {
             match self.next().await? {
                 Event::Acked(ack) => acks.push(ack),
                 Event::Message(_) => {}
-                other => return Err(unexpected("an ack", &other)),
+                Event::Error(error) if error.code == ErrorCode::TooManyRequests => {
+                    let why = format!("more than the gateway takes in: {}", error.message);
+                    return Err(Broken::Limit(why));
+                }
+                other => return Err(unexpected("an ack", &other).into()),
             }
         }
         acks.sort_by_key(|ack| ack.seq_no);
@@ -159,7 +166,7 @@ impl Peer {
         &mut self,
         topic: &str,
         ids: &[String],
-    ) -> Result<Vec<PublishAck<'static>>, String> {
+    ) -> Result<Vec<PublishAck<'static>>, Broken> {
         self.send_all(
             ids.iter()
                 .map(|id| publish_text(topic, id, RawValue::NULL, None)),

@@ -10,10 +10,10 @@ use crate::protocol::{ClientMessage, ErrorCode, Resume, Subscribe, UnrecoveredRe
 
 use super::checks;
 use super::peer::{Target, publish_text, unexpected};
-use super::report::Outcome;
+use super::report::{Broken, Outcome};
 use super::stats;
 
-type Result<T> = std::result::Result<T, String>;
+type Result<T> = std::result::Result<T, Broken>;
 
 /// How a socket that is dropped goes: a browser always says goodbye.
 const GONE: &str = if cfg!(target_arch = "wasm32") {
@@ -27,6 +27,12 @@ const END: &str = "end";
 
 fn pass(evidence: String) -> Result<(Outcome, String)> {
     Ok((Outcome::Pass, evidence))
+}
+
+/// This gateway does not keep enough messages to show it.
+fn too_short(seen: &str, needed: usize) -> Result<(Outcome, String)> {
+    let text = format!("{seen}; the history is too short to replay {needed}");
+    Ok((Outcome::Skipped, text))
 }
 
 /// Ids are the user's, whatever the topic: they carry the run's name.
@@ -60,7 +66,7 @@ pub(super) async fn dedup(target: &Target) -> Result<(Outcome, String)> {
     let expected = 1 + AT_ONCE;
     if seen.len() != expected {
         let count = seen.len();
-        return Err(format!("{count} messages came of {expected} ids"));
+        return Err(format!("{count} messages came of {expected} ids").into());
     }
     let again = acks.len() - expected;
     pass(format!(
@@ -98,7 +104,7 @@ pub(super) async fn order(target: &Target) -> Result<(Outcome, String)> {
     checks::same(&seen)?;
     let count = seen[0].len();
     if count != names.len() * EACH {
-        return Err(format!("{count} messages came of {}", names.len() * EACH));
+        return Err(format!("{count} messages came of {}", names.len() * EACH).into());
     }
     pass(format!(
         "{} publishers at once, {} subscribers: the same {count} messages in the same order, {} without a hole",
@@ -139,7 +145,8 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
         checks::exactly(&seen, &sent)?;
         let places = seen.iter().map(|m| (&*m.message_id, m.seq_no));
         if places.ne(acks.iter().map(|a| (&*a.message_id, a.seq_no))) {
-            return Err("a message has another position than its ack".to_owned());
+            let why = "a message has another position than its ack";
+            return Err(why.to_owned().into());
         }
     }
     let after = &acks[COUNT - REPLAYED - 1];
@@ -158,10 +165,9 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
     match late.next().await? {
         Event::Subscribed(s) if s.recovered == Some(true) => {}
         Event::Subscribed(s) if s.reason == Some(UnrecoveredReason::Trimmed) => {
-            let text = format!("{received}; the history is too short to replay {REPLAYED}");
-            return Ok((Outcome::Skipped, text));
+            return too_short(&received, REPLAYED);
         }
-        other => return Err(unexpected("subscribed with recovered", &other)),
+        other => return Err(unexpected("subscribed with recovered", &other).into()),
     }
     let replayed = late.messages_until(&end).await?;
     checks::exactly(&replayed, &sent[COUNT - REPLAYED..])?;
@@ -173,7 +179,7 @@ pub(super) async fn delivery(target: &Target) -> Result<(Outcome, String)> {
 
 pub(super) async fn latency(
     target: &Target,
-    get: &impl AsyncFn(String) -> std::result::Result<String, String>,
+    get: &impl AsyncFn(String) -> std::result::Result<Option<String>, String>,
 ) -> Result<(Outcome, String)> {
     const COUNT: usize = 200;
     let topic = target.own("latency");
@@ -185,10 +191,16 @@ pub(super) async fn latency(
         let began = clock.now();
         let text = publish_text(&topic, &id, RawValue::NULL, None);
         publisher.send_all([text]).await;
-        let early = subscriber.messages_until(&id).await?;
+        let early = match subscriber.messages_until(&id).await {
+            Ok(early) => early,
+            Err(why) => {
+                publisher.acks(1).await?; // why there is no message, if the gateway told
+                return Err(why.into());
+            }
+        };
         times.push(clock.now().saturating_sub(began));
         if !early.is_empty() {
-            return Err("a message came twice".to_owned());
+            return Err("a message came twice".to_owned().into());
         }
         publisher.acks(1).await?;
     }
@@ -199,12 +211,12 @@ pub(super) async fn latency(
     let measured = show(checks::percentiles(&times));
     let measured = format!("{COUNT} from publish to receipt: {measured}");
     match stats::latency(&target.url, get).await {
-        Some(Ok(own)) => pass(format!(
+        Ok(Some(own)) => pass(format!(
             "{measured}; /stats, to the socket write: {}",
             show(own)
         )),
-        Some(Err(why)) => Err(format!("{measured}; {why}")),
-        None => Ok((
+        Err(why) => Err(format!("{measured}; {why}").into()),
+        Ok(None) => Ok((
             Outcome::Skipped,
             format!("{measured}; /stats cannot be asked here"),
         )),
@@ -251,14 +263,17 @@ pub(super) async fn resume(target: &Target) -> Result<(Outcome, String)> {
     subscriber.send(&resume(target.token.expose())).await;
     match subscriber.next().await? {
         Event::Subscribed(s) if s.recovered == Some(true) => {}
-        other => return Err(unexpected("subscribed with recovered", &other)),
+        Event::Subscribed(s) if s.reason == Some(UnrecoveredReason::Trimmed) => {
+            return too_short(&format!("{GONE} at #{reached}; {foreign}"), 1 + MISSED);
+        }
+        other => return Err(unexpected("subscribed with recovered", &other).into()),
     }
     let mut after = Vec::new();
     loop {
         match subscriber.next().await? {
             Event::Message(message) => after.push(message),
             Event::Ready(ready) if ready.resumed && ready.session_id == session => break,
-            other => return Err(unexpected("the same session", &other)),
+            other => return Err(unexpected("the same session", &other).into()),
         }
     }
     let end = own_end(target, "resume");
@@ -290,10 +305,8 @@ async fn foreign_session(target: &Target, resume: &ClientMessage<'_>) -> Result<
             return Ok("a foreign session was not tried: it takes another user's token");
         }
         other => {
-            return Err(format!(
-                "a foreign session: {}",
-                unexpected("SESSION_EXPIRED", &other)
-            ));
+            let why = unexpected("SESSION_EXPIRED", &other);
+            return Err(format!("a foreign session: {why}").into());
         }
     }
     foreigner.set_up(&target.own("foreigner"), &[]).await?;
@@ -343,7 +356,11 @@ pub(super) async fn integrity(target: &Target) -> Result<(Outcome, String)> {
     .await;
     match late.next().await? {
         Event::Subscribed(s) if s.recovered == Some(true) => {}
-        other => return Err(unexpected("subscribed with recovered", &other)),
+        Event::Subscribed(s) if s.reason == Some(UnrecoveredReason::Trimmed) => {
+            let seen = format!("{} odd payloads byte for byte, live", ODD.len());
+            return too_short(&seen, ODD.len() + 1);
+        }
+        other => return Err(unexpected("subscribed with recovered", &other).into()),
     }
     let replayed = late.messages_until(&end).await?;
     unchanged(&replayed, &sent, &key).map_err(|why| format!("replay: {why}"))?;
@@ -353,7 +370,11 @@ pub(super) async fn integrity(target: &Target) -> Result<(Outcome, String)> {
     ))
 }
 
-fn unchanged(messages: &[Message], sent: &[String], key: &SigningKey) -> Result<()> {
+fn unchanged(
+    messages: &[Message],
+    sent: &[String],
+    key: &SigningKey,
+) -> std::result::Result<(), String> {
     checks::exactly(messages, sent)?;
     for (message, payload) in messages.iter().zip(ODD) {
         if message.data.get() != payload {

@@ -28,6 +28,29 @@ impl Outcome {
     }
 }
 
+/// Why a check ended early.
+pub(super) enum Broken {
+    /// What is wrong with the promise.
+    Promise(String),
+    /// The gateway, as it is set up, takes in less than the check needs.
+    Limit(String),
+}
+
+impl Broken {
+    pub(super) fn into_finding(self) -> (Outcome, String) {
+        match self {
+            Self::Promise(why) => (Outcome::Fail, why),
+            Self::Limit(why) => (Outcome::Skipped, why),
+        }
+    }
+}
+
+impl From<String> for Broken {
+    fn from(why: String) -> Self {
+        Self::Promise(why)
+    }
+}
+
 /// One promise and its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
