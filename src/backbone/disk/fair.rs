@@ -28,6 +28,8 @@ enum Step {
     },
     /// This many messages of the one who writes little.
     Mine { count: usize, topic: usize },
+    /// What is forgotten is written down, and what failed is tried again.
+    Tend,
     /// Closes it, and opens it with more room for a while.
     Restart,
     /// Goes on with what a crash leaves: this part of what was not brought to the disk yet.
@@ -39,6 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..2_usize, 1..150_usize, 1..40_usize, 1..500_usize)
             .prop_map(|(user, count, topics, length)| Step::Flood { user, count, topics, length }),
         3 => (1..8_usize, 0..3_usize).prop_map(|(count, topic)| Step::Mine { count, topic }),
+        1 => Just(Step::Tend),
         1 => Just(Step::Restart),
         2 => (0.0..1.0).prop_map(|part| Step::Crash { part }),
     ];
@@ -53,6 +56,8 @@ struct Story {
     mine: Vec<(String, SeqNo, String)>,
     /// What every number was given to.
     given: HashMap<(String, SeqNo), String>,
+    /// The highest end of each topic that anybody was told.
+    told: HashMap<String, SeqNo>,
     swept: usize,
 }
 
@@ -64,6 +69,7 @@ impl Story {
             used: 0,
             mine: Vec::new(),
             given: HashMap::new(),
+            told: HashMap::new(),
             swept: 0,
         };
         story.open(EPOCH, TOTAL);
@@ -117,6 +123,8 @@ impl Story {
             let (seq_no, id) = (published.seq_no, self.used.to_string());
             let before = self.given.insert((topic.clone(), seq_no), id.clone());
             assert_eq!(before, None, "given twice: {topic} {seq_no}");
+            let told = self.told.get(topic).copied().unwrap_or_default();
+            assert!(seq_no > told, "{topic} {seq_no}, told {told}");
             self.used += 1;
             done.push((seq_no, id));
         }
@@ -180,6 +188,11 @@ impl Story {
                 length,
             } => self.flood(user, count, topics, length),
             Step::Mine { count, topic } => self.write(count, topic),
+            Step::Tend => {
+                self.disk.as_ref().unwrap().tend(at(0));
+                // Whatever is asked after it is answered after it.
+                self.flood(0, 1, 1, 1);
+            }
             Step::Restart => self.restart(),
             Step::Crash { part } => self.crash(part),
         }
@@ -196,6 +209,11 @@ impl Story {
         for topic in topics.chain(floods) {
             let (records, epoch) = kept(disk, &topic);
             assert_eq!(epoch, EPOCH);
+            let name = Topic::new(&topic).unwrap();
+            let end = wait(disk.replay(at(0), &name, None)).unwrap().head.seq_no;
+            let told = self.told.entry(topic.clone()).or_default();
+            assert!(*told <= end, "the end of {topic} goes back: {told} {end}");
+            *told = end;
             let numbers: Vec<SeqNo> = records.iter().map(|(seq_no, _)| *seq_no).collect();
             assert!(numbers.windows(2).all(|w| w[0] + 1 == w[1]), "{numbers:?}");
             for (seq_no, json) in records {

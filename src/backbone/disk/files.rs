@@ -118,6 +118,8 @@ impl Files {
         };
         let (segment, end) = (&active.span.segment, active.span.end);
         let mut written = segment.write_at(bytes, end);
+        #[cfg(test)]
+        segment.hold();
         if written.is_ok() && self.always {
             written = segment.sync();
         }

@@ -26,6 +26,8 @@ mod sweep;
 mod writer;
 
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod fair;
 #[cfg(test)]
 mod measure;
@@ -172,7 +174,8 @@ impl Disk {
             per_topic: retention.history_size,
             ttl_ms: sizes.history_ms,
         };
-        let mut index = Logs::new(bounds, Pool::new(kept_bytes(retention.history_bytes), 1));
+        let pool = Pool::new(kept_bytes(retention.history_bytes), 1);
+        let mut index = Logs::new(bounds, pool).lingering();
         let mut window = Window::new(sizes.dedup_ms, retention.dedup_bytes);
         let mut clock_ms = 0;
         let mut found = recovery::scan(&dir, |segment, at, length, stored| {

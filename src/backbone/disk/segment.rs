@@ -192,6 +192,15 @@ impl Segment {
         self.beside(name).exists()
     }
 
+    /// Returns when no test wants it to wait any more: the file of that name is gone.
+    #[cfg(test)]
+    pub(super) fn hold(&self) {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while self.fault("hold-write") && std::time::Instant::now() < until {
+            std::thread::yield_now();
+        }
+    }
+
     #[cfg(test)]
     fn beside(&self, name: &str) -> PathBuf {
         self.path.with_file_name(name)

@@ -51,7 +51,12 @@ pub(super) fn publication<'a>(topic: &'a str, id: &'a str, payload: &'a str) -> 
     }
 }
 
-fn publish(disk: &Disk, ms: u64, topic: &str, id: &str) -> Result<Published, Unavailable> {
+pub(super) fn publish(
+    disk: &Disk,
+    ms: u64,
+    topic: &str,
+    id: &str,
+) -> Result<Published, Unavailable> {
     wait(disk.publish(at(ms), publication(topic, id, "{}")))
 }
 
@@ -67,7 +72,7 @@ pub(super) fn kept(disk: &Disk, topic: &str) -> (Vec<(SeqNo, String)>, String) {
     (records.collect(), history.head.epoch.as_str().to_owned())
 }
 
-fn numbers(disk: &Disk, topic: &str) -> Vec<SeqNo> {
+pub(super) fn numbers(disk: &Disk, topic: &str) -> Vec<SeqNo> {
     kept(disk, topic)
         .0
         .into_iter()
@@ -94,12 +99,12 @@ pub(super) fn crash_image(from: &Path) -> tempfile::TempDir {
     image
 }
 
-fn log_files(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn log_files(dir: &Path) -> Vec<PathBuf> {
     let path = |index: u64| dir.join(format!("{index:012}.log"));
     segment::list(dir).unwrap().into_iter().map(path).collect()
 }
 
-fn log_bytes(dir: &Path) -> u64 {
+pub(super) fn log_bytes(dir: &Path) -> u64 {
     let length = |path: &PathBuf| fs::metadata(path).unwrap().len();
     log_files(dir).iter().map(length).sum()
 }

@@ -25,6 +25,8 @@ use crate::protocol::{AckStatus, SeqNo, Topic};
 
 /// The room that is made while nobody publishes, in bytes for each time of tending.
 const TENDED: usize = 32 << 10;
+/// Bytes that say which topics are forgotten, in one write and in each time of tending.
+const FORGOTTEN: [usize; 2] = [512 << 10, 16 << 20];
 
 /// The writer and what only it touches.
 pub(super) struct Writer {
@@ -55,6 +57,8 @@ struct Fresh {
     append: Append,
     topic: Topic,
     seq_no: SeqNo,
+    /// The number before it in the topic; 0 when nothing before it is kept.
+    previous: SeqNo,
     /// Where in `bytes` it is.
     at: usize,
     /// Those who published the same id meanwhile, each with its topic.
@@ -93,7 +97,6 @@ impl Writer {
             return;
         };
         let now_ms = self.shared.clock_ms(newest.now);
-        // Not while a batch is applied: a topic forgotten there would lose the number just given.
         self.shared.index.lock().trim(now_ms);
         for append in appends {
             self.admit(append);
@@ -123,11 +126,10 @@ impl Writer {
             self.batch.fresh[i].followers.push((append.reply, topic));
             return;
         }
-        let (topic, head) = match self.batch.heads.get_key_value(topic) {
-            Some((topic, head)) => (topic.clone(), *head),
-            None => (Topic::trusted(topic), self.shared.index.lock().head(topic)),
+        let (topic, (seq_no, previous)) = match self.batch.heads.get_key_value(topic) {
+            Some((topic, head)) => (topic.clone(), (head + 1, *head)),
+            None => (Topic::trusted(topic), self.shared.index.lock().next(topic)),
         };
-        let seq_no = head + 1;
         format::number(&mut append.record, seq_no);
         self.batch.heads.insert(topic.clone(), seq_no);
         self.batch.ids.insert(append.id, self.batch.fresh.len());
@@ -137,6 +139,7 @@ impl Writer {
             append,
             topic,
             seq_no,
+            previous,
             at,
             followers: Vec::new(),
         });
@@ -157,14 +160,7 @@ impl Writer {
             return;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        let ready = self.files.ready(now_ms, batch.bytes.len(), self.highest);
-        // Before the write, so that the log is never larger than it may be.
-        self.make_room(batch.bytes.len());
-        self.retire(now_ms, batch.bytes.len());
-        let written =
-            ready.and_then(|place| self.files.write(now_ms, &batch.bytes).map(|()| place));
-        self.shared.report(&written);
-        match written {
+        match self.write(now_ms, &batch.bytes) {
             Ok((segment, base)) => {
                 for fresh in batch.fresh.drain(..) {
                     self.apply(fresh, &segment, base);
@@ -188,14 +184,31 @@ impl Writer {
         self.batch = batch;
     }
 
+    /// Writes at the end of the log. Returns where.
+    fn write(&mut self, now_ms: u64, bytes: &[u8]) -> io::Result<(Arc<Segment>, u64)> {
+        let ready = self.files.ready(now_ms, bytes.len(), self.highest);
+        // Before the write, so that the log is never larger than it may be. Topics of which nothing is
+        // left by that keep their numbers: somebody may be told them during the write.
+        self.make_room(bytes.len());
+        self.retire(now_ms, bytes.len());
+        let written = ready.and_then(|place| self.files.write(now_ms, bytes).map(|()| place));
+        self.shared.report(&written);
+        written
+    }
+
     /// Lets everyone see a message that is on disk.
     fn apply(&mut self, fresh: Fresh, segment: &Arc<Segment>, base: u64) {
-        let Fresh { append, seq_no, .. } = fresh;
+        let Fresh {
+            append,
+            seq_no,
+            previous,
+            ..
+        } = fresh;
         let now_ms = self.shared.clock_ms(append.now);
         let Some(stored) = format::view(&append.record) else {
             return;
         };
-        let record = Record::new(&stored.publication, seq_no, seq_no - 1, stored.ts);
+        let record = Record::new(&stored.publication, seq_no, previous, stored.ts);
         let place = Place {
             seq_no,
             segment: segment.clone(),
@@ -234,7 +247,38 @@ impl Writer {
         self.shared.report(&ready);
         self.sweep.rested();
         self.make_room(TENDED);
+        self.forget(now_ms);
         self.retire(now_ms, 0);
+    }
+
+    /// Forgets the topics of which nothing is kept. That is written down before: a forgotten topic has
+    /// a higher end than what may still be on disk of it, and a restart must not fall back to that.
+    fn forget(&mut self, now_ms: u64) {
+        let [at_once, in_all] = FORGOTTEN;
+        let at_once = at_once.min(self.sizes.segment as usize / 4);
+        let mut written = 0;
+        while written < in_all {
+            let (mut topics, mut bytes) = (Vec::new(), Vec::new());
+            let mut index = self.shared.index.lock();
+            while bytes.len() < at_once
+                && let Some((topic, seq_no)) = index.next_empty()
+            {
+                bytes.extend_from_slice(&format::gone(topic.as_str(), seq_no));
+                topics.push(topic);
+            }
+            drop(index);
+            if topics.is_empty() {
+                return;
+            }
+            let done = self.write(now_ms, &bytes);
+            let mut index = self.shared.index.lock();
+            if done.is_err() {
+                topics.into_iter().for_each(|topic| index.linger(topic));
+                return;
+            }
+            topics.iter().for_each(|topic| index.forget(topic));
+            written += bytes.len();
+        }
     }
 
     /// Takes back the space of what is no longer kept, if little is left.

@@ -15,6 +15,7 @@
 //!
 //! A topic whose last record is gone is forgotten, name and all. So that its numbering never starts
 //! over within an epoch, numbers of new topics begin above every number ever forgotten (`floor`).
+//! Where that has to be written down first, it keeps its number until it was ([`Logs::lingering`]).
 //!
 //! Invariant: pure. Time is a parameter.
 
@@ -80,6 +81,10 @@ pub struct Logs<K> {
     last: Stamp,
     bytes: usize,
     floor: SeqNo,
+    /// Topics of which nothing is kept and that are not forgotten yet; and some of which something is
+    /// kept again.
+    empty: Vec<Topic>,
+    lingers: bool,
     bounds: Bounds,
     pool: Arc<Pool>,
 }
@@ -97,9 +102,18 @@ impl<K: Kept> Logs<K> {
             last: Stamp::default(),
             bytes: 0,
             floor: 0,
+            empty: Vec::new(),
+            lingers: false,
             bounds,
             pool,
         }
+    }
+
+    /// From now on a topic of which nothing is kept is forgotten only with [`Logs::forget`].
+    #[must_use]
+    pub fn lingering(mut self) -> Self {
+        self.lingers = true;
+        self
     }
 
     /// Takes the topic's next number, makes its record with `make(seq_no, previous)`, keeps it and
@@ -112,8 +126,8 @@ impl<K: Kept> Logs<K> {
         topic: &str,
         make: impl FnOnce(SeqNo, SeqNo) -> K,
     ) -> (Topic, K) {
-        let head = self.head(topic);
-        let kept = make(head + 1, head);
+        let (seq_no, previous) = self.next(topic);
+        let kept = make(seq_no, previous);
         let name = self.insert(now_ms, writer, topic, kept.clone());
         self.drop_aged(now_ms, writer);
         self.drop_surplus();
@@ -192,7 +206,7 @@ impl<K: Kept> Logs<K> {
                 return false;
             }
             let log = self.topics.get_mut(&next.0.1);
-            let Some(log) = log.filter(|log| log.payer == share) else {
+            let Some(log) = log.filter(|log| log.payer == share && !log.ring.is_empty()) else {
                 PeekMut::pop(next);
                 self.queued -= 1;
                 continue;
@@ -216,20 +230,55 @@ impl<K: Kept> Logs<K> {
                 oldest => {
                     let Reverse((_, topic)) = PeekMut::pop(next);
                     self.queued -= 1;
-                    break (before, after, Some((topic, oldest, log.head)));
+                    break (before, after, Some((topic, oldest)));
                 }
             }
         };
         self.recount(before, after);
         match left {
             None => {}
-            Some((topic, Some(stamp), _)) => self.enqueue(after.0, stamp, topic),
-            Some((topic, None, head)) => {
-                self.floor = self.floor.max(head);
-                self.topics.remove(&topic);
-            }
+            Some((topic, Some(stamp))) => self.enqueue(after.0, stamp, topic),
+            Some((topic, None)) => self.emptied(topic),
         }
         true
+    }
+
+    /// Nothing of a topic is kept any more.
+    fn emptied(&mut self, topic: Topic) {
+        if self.lingers {
+            self.linger(topic);
+        } else {
+            self.forget(&topic);
+        }
+    }
+
+    /// One of the topics that are to be forgotten, and its newest number. Each that is taken must be
+    /// given to [`Logs::forget`] or [`Logs::linger`].
+    pub fn next_empty(&mut self) -> Option<(Topic, SeqNo)> {
+        while let Some(topic) = self.empty.pop() {
+            if let Some(log) = self.topics.get(&topic)
+                && log.ring.is_empty()
+            {
+                return Some((topic, log.head));
+            }
+        }
+        self.empty.shrink_to(1 << 10);
+        None
+    }
+
+    /// A topic of [`Logs::next_empty`] is to be forgotten later.
+    pub fn linger(&mut self, topic: Topic) {
+        self.empty.push(topic);
+    }
+
+    /// Forgets a topic, unless something of it is kept.
+    pub fn forget(&mut self, topic: &Topic) {
+        if let Some(log) = self.topics.get(topic)
+            && log.ring.is_empty()
+        {
+            self.floor = self.floor.max(log.head);
+            self.topics.remove(topic);
+        }
     }
 
     /// A topic counts for this share from now on.
@@ -244,10 +293,12 @@ impl<K: Kept> Logs<K> {
     /// Makes the heaps anew, without what is out of date.
     fn enqueue_all(&mut self) {
         self.oldest.iter_mut().for_each(BinaryHeap::clear);
-        self.queued = self.topics.len();
+        self.queued = 0;
         for log in self.topics.values() {
-            let oldest = log.oldest().unwrap_or(self.last);
-            self.oldest[log.payer].push(Reverse((oldest, log.name.clone())));
+            if let Some(oldest) = log.oldest() {
+                self.oldest[log.payer].push(Reverse((oldest, log.name.clone())));
+                self.queued += 1;
+            }
         }
     }
 
@@ -262,7 +313,8 @@ impl<K: Kept> Logs<K> {
     /// Lets go of the records that are `gone`, which are the oldest of their topics.
     pub fn drop_gone(&mut self, gone: impl Fn(&K) -> bool) {
         let mut topics = std::mem::take(&mut self.topics);
-        topics.retain(|_, log| {
+        let mut emptied = Vec::new();
+        for log in topics.values_mut().filter(|log| !log.ring.is_empty()) {
             let before = (log.payer, log.bytes);
             while log.ring.front().is_some_and(|(_, kept)| gone(kept)) {
                 log.drop_front();
@@ -270,11 +322,13 @@ impl<K: Kept> Logs<K> {
             log.settle();
             self.recount(before, (log.payer, log.bytes));
             if log.ring.is_empty() {
-                self.floor = self.floor.max(log.head);
+                emptied.push(log.name.clone());
             }
-            !log.ring.is_empty()
-        });
+        }
         self.topics = topics;
+        for topic in emptied {
+            self.emptied(topic);
+        }
         self.enqueue_all();
     }
 
@@ -329,6 +383,14 @@ impl<K: Kept> Logs<K> {
     #[must_use]
     pub fn head(&self, topic: &str) -> SeqNo {
         self.topics.get(topic).map_or(self.floor, |log| log.head)
+    }
+
+    /// The topic's next number, and the one before it: 0 where the topic is not known, of which nothing
+    /// before is kept.
+    #[must_use]
+    pub fn next(&self, topic: &str) -> (SeqNo, SeqNo) {
+        let log = self.topics.get(topic);
+        log.map_or((self.floor + 1, 0), |log| (log.head + 1, log.head))
     }
 
     /// Everything after a number, all or nothing.

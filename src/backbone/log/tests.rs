@@ -96,6 +96,51 @@ fn a_forgotten_topic_goes_on_counting() {
 }
 
 #[test]
+fn the_first_message_of_a_topic_that_is_not_known_has_none_before_it() {
+    let mut logs = logs(100, 1000, usize::MAX);
+    assert_eq!(logs.next("a"), (1, 0));
+    for _ in 0..7 {
+        append(&mut logs, 0, "a");
+    }
+    assert_eq!(logs.next("a"), (8, 7));
+    logs.trim(1000);
+    assert_eq!((logs.next("a"), logs.next("b")), ((8, 0), (8, 0)));
+}
+
+#[test]
+fn where_it_is_to_linger_a_topic_keeps_its_number_until_it_is_forgotten() {
+    let mut logs = logs(100, 1000, usize::MAX).lingering();
+    for topic in ["a", "b", "b", "b", "c", "c"] {
+        append(&mut logs, 0, topic);
+    }
+    logs.trim(1000);
+    logs.drop_gone(|_| true);
+    assert_eq!((logs.next("a"), logs.next("b")), ((2, 1), (4, 3)));
+    assert_eq!(numbers(&logs, "a", 1), Ok(vec![]));
+    assert_eq!(numbers(&logs, "a", 0), Err(UnrecoveredReason::Trimmed));
+    // What is published to again is no longer to be forgotten.
+    assert_eq!(append(&mut logs, 1000, "c"), 3);
+    check(&logs);
+    let mut empty: Vec<_> = std::iter::from_fn(|| logs.next_empty()).collect();
+    empty.sort_unstable_by_key(|(_, head)| *head);
+    let names: Vec<_> = empty
+        .iter()
+        .map(|(topic, head)| (topic.as_str(), *head))
+        .collect();
+    assert_eq!(names, [("a", 1), ("b", 3)]);
+    logs.linger(empty[0].0.clone());
+    logs.forget(&empty[1].0);
+    assert_eq!((logs.next("a"), logs.next("b")), ((2, 1), (4, 0)));
+    logs.drop_gone(|record| record.seq_no == 3);
+    check(&logs);
+    while let Some((topic, _)) = logs.next_empty() {
+        logs.forget(&topic);
+    }
+    assert_eq!((logs.size(), logs.queued), ((0, 0), 0));
+    assert_eq!(logs.head("a"), 3);
+}
+
+#[test]
 fn a_hole_in_the_numbers_lets_go_of_what_was_before() {
     let mut logs = logs(10, 1000, usize::MAX);
     append(&mut logs, 0, "a");
@@ -155,7 +200,10 @@ fn check(logs: &Logs<Record>) {
             log.ring.iter().map(|(_, k)| cost(k)).sum::<usize>()
         );
         held[log.payer] += log.bytes;
-        let oldest = log.oldest().unwrap();
+        let Some(oldest) = log.oldest() else {
+            assert!(logs.lingers);
+            continue;
+        };
         let mut queued = logs.oldest[log.payer].iter();
         assert!(queued.any(|Reverse((stamp, name))| *name == log.name && *stamp <= oldest));
     }

@@ -332,7 +332,8 @@ impl Witness {
             truth.fault("I3", what);
             return;
         }
-        if previous != position.last {
+        // 0: nothing before it is kept; whoever was there has had all of it.
+        if previous != position.last && previous != 0 {
             let what = format!(
                 "{name} got {topic} #{seq_no} after #{} in silence",
                 position.last
