@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A running gateway. Killed when dropped.
@@ -94,10 +95,12 @@ pub fn signal(process: u32, name: &str) {
 pub fn free_ports<const N: usize>() -> [u16; N] {
     const FIRST: u16 = 20_000;
     const COUNT: u32 = 12_000;
-    let mut at = std::process::id().wrapping_mul(97) % COUNT;
+    // Tests of one process run side by side: none is given what another will listen on in a moment.
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(97);
     let mut held = Vec::new();
     while held.len() < N {
-        at = (at + 1) % COUNT;
+        let at = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
         held.extend(TcpListener::bind(("127.0.0.1", FIRST + at as u16)));
     }
     std::array::from_fn(|n| held[n].local_addr().unwrap().port())
