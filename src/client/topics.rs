@@ -118,6 +118,13 @@ impl Topics {
         })
     }
 
+    /// `setup` goes out: a new session, which knows none of them.
+    pub(super) fn set_up(&mut self) {
+        for state in self.known.values_mut() {
+            (state.asked, state.told) = (Some(self.qos), Some(self.qos));
+        }
+    }
+
     /// `resume` goes out with [`Topics::positions`].
     pub(super) fn resume(&mut self) {
         for state in self.known.values_mut() {
@@ -149,6 +156,9 @@ impl Topics {
             state.receipts = Receipts::default();
             state.generation = 0;
             state.resumes = false;
+            if state.pending > 1 || state.asked != state.told {
+                state.told = None; // which of the questions arrived?
+            }
             state.pending = 0;
             state.asked = state.told;
             if !matches!(state.phase, Phase::Leaving) {
@@ -197,9 +207,9 @@ pub(super) struct Topic {
     /// The one that the program wants.
     qos: Qos,
     /// The one of the newest question on this connection.
-    asked: Qos,
-    /// The one that the gateway has it with, as far as it answered; before that, the socket's.
-    told: Qos,
+    asked: Option<Qos>,
+    /// The one that the gateway has it with, as far as that is known; before its answer, the socket's.
+    told: Option<Qos>,
     /// Questions without an answer. They are answered in order, so only the last answer counts.
     pending: u32,
     /// Of the newest `subscribed` of this connection; 0 before it.
@@ -259,15 +269,15 @@ impl Topic {
     fn new(qos: Qos) -> Self {
         Self {
             qos,
-            asked: qos,
-            told: qos,
+            asked: Some(qos),
+            told: Some(qos),
             ..Self::default()
         }
     }
 
     /// Whether the socket's `setup` says all that there is to say about it.
     pub(super) fn is_plain(&self) -> bool {
-        self.qos == self.told
+        self.told == Some(self.qos)
     }
 
     /// A question about it goes out.
@@ -289,8 +299,8 @@ impl Topic {
 
     /// The qos to ask with; `None` where it goes without saying.
     pub(super) fn wire_qos(&self) -> Option<u8> {
-        let unclear = [self.qos, self.asked, self.told].contains(&Qos::One);
-        unclear.then(|| self.qos.number())
+        let zero = [Some(self.qos), self.asked, self.told] == [Some(Qos::Zero); 3];
+        (!zero).then(|| self.qos.number())
     }
 
     /// Whether it still has to be asked for on this connection.
@@ -299,7 +309,7 @@ impl Topic {
             Phase::Off | Phase::Waiting { asked: false, .. } => true,
             Phase::Leaving => false,
             Phase::Asked | Phase::Waiting { .. } | Phase::Filling { .. } | Phase::Live => {
-                self.asked != self.qos
+                self.asked != Some(self.qos)
             }
         }
     }
@@ -315,7 +325,7 @@ impl Topic {
     /// It is being asked for now; the position to ask from.
     pub(super) fn ask(&mut self) -> Option<&Reached> {
         self.expect_answer();
-        self.asked = self.qos;
+        self.asked = Some(self.qos);
         self.phase = match std::mem::take(&mut self.phase) {
             _ if self.position.is_none() => Phase::Asked,
             Phase::Waiting { head, held, .. } => Phase::Waiting {

@@ -25,7 +25,7 @@ export class Topic {
   generation = 0
   /** Questions without an answer. They are answered in order, so only the last answer counts. */
   pending = 0
-  /** The qos that the gateway has it with, as far as it told; before it did, that of the socket. `null`: it was left. */
+  /** The qos that the gateway has it with, as far as it told; before it did, that of the socket. `null`: nobody knows. */
   told: Qos | undefined | null
   #due = { seqNo: 0, count: 0, bytes: 0 }
 
@@ -61,6 +61,7 @@ export class Topic {
   /** The connection is gone; the position stays. */
   cut(): void {
     if (this.phase === 'live') this.phase = 'off'
+    if (this.pending > 1 || (this.pending && this.told !== this.qos)) this.told = null // which question arrived?
     this.unask()
     this.#begin()
   }

@@ -437,6 +437,16 @@ test('a qos that changed while a session could not be told is asked for', async 
   assert.equal((await answer).seqNo, 7)
   await rig.reopen()
   assert.match(rig.sent()[0]!, /"lastSeqPerTopic":{"a":7,"b":5}/)
+  // Back to the old qos, of which the session knows or not.
+  void rig.socket.subscribe('a', { qos: 1 })
+  rig.closed(1012)
+  void rig.socket.subscribe('a', { qos: 0 })
+  rig.tick(30_000)
+  await rig.open()
+  assert.match(rig.sent().at(-1)!, /"lastSeqPerTopic":{"b":5}/)
+  rig.ready({ resumed: true })
+  assert.ok(rig.sent().includes(subscribe('a', ',"lastSeq":7,"epoch":"e1","qos":0')))
+  rig.subscribed('a', 7, { recovered: true })
   // One that never was answered may be in the session as well.
   void rig.socket.subscribe('c')
   await rig.reopen()

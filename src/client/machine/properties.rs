@@ -23,6 +23,8 @@ enum Step {
     Lose,
     /// The program takes what it was handed.
     Take,
+    /// The program wants this qos.
+    Want(Qos),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Expire),
         1 => Just(Step::Lose),
         1 => Just(Step::Take),
+        1 => prop_oneof![Just(Qos::Zero), Just(Qos::One)].prop_map(Step::Want),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -67,6 +70,8 @@ struct World {
     live_from: Option<u64>,
     on_the_way: VecDeque<String>,
     kept: Kept,
+    /// What qos the gateway has the topic with.
+    qos: u8,
     /// What was sent on this connection, and the newest ack.
     sent: u64,
     acked: u64,
@@ -75,6 +80,8 @@ struct World {
     /// What the program saw.
     seen: Option<u64>,
     may_jump: bool,
+    /// Whether it acknowledges the newest.
+    with_receipt: bool,
 }
 
 impl World {
@@ -95,11 +102,13 @@ impl World {
             live_from: None,
             on_the_way: VecDeque::new(),
             kept: Kept::Nothing,
+            qos: 0,
             sent: 0,
             acked: 0,
             untaken: Vec::new(),
             seen: None,
             may_jump: false,
+            with_receipt: false,
         };
         world.settle();
         world
@@ -141,6 +150,7 @@ impl World {
         match decode_client(text).unwrap() {
             ClientMessage::Setup(setup) => {
                 if self.style.by_url || !setup.topics.is_empty() {
+                    self.qos = setup.qos.unwrap_or(0);
                     self.subscribed("");
                     self.live_from = Some(self.head);
                 }
@@ -153,6 +163,8 @@ impl World {
             }
             ClientMessage::Resume(resume) => self.resume(&resume),
             ClientMessage::Subscribe(subscribe) => {
+                let has_it = self.live_from.is_some();
+                self.qos = subscribe.qos.unwrap_or(if has_it { self.qos } else { 0 });
                 self.kept = Kept::SessionWithTopic;
                 match subscribe.last_seq {
                     Some(last) => self.subscribe_from(last),
@@ -160,7 +172,7 @@ impl World {
                 }
             }
             ClientMessage::Ack(ack) => {
-                assert!(self.style.guarded && ack.seq_no > self.acked);
+                assert!(ack.seq_no > self.acked);
                 assert!(ack.seq_no <= self.sent, "BAD_ACK {}", ack.seq_no);
                 self.acked = ack.seq_no;
             }
@@ -181,6 +193,7 @@ impl World {
                 None => self.subscribe_from(self.head),
             }
         } else if self.style.by_url {
+            self.qos = 0;
             self.subscribe_at_head();
         }
         self.on_the_way
@@ -226,7 +239,7 @@ impl World {
                     message.seq_no
                 );
                 self.may_jump = false;
-                assert_eq!(message.receipt.is_some(), self.style.guarded);
+                self.with_receipt = message.receipt.is_some();
                 self.untaken.extend(message.receipt);
                 self.seen = Some(message.seq_no);
             }
@@ -264,6 +277,10 @@ impl World {
             Step::Expire => self.kept = Kept::Nothing,
             Step::Lose if self.kept == Kept::SessionWithTopic => self.kept = Kept::Session,
             Step::Lose => {}
+            Step::Want(qos) => {
+                let command = Command::Subscribe("t".to_owned(), Some(qos));
+                self.input(Input::Command(command));
+            }
             Step::Take => {
                 for receipt in std::mem::take(&mut self.untaken) {
                     let topic = "t".to_owned();
@@ -296,5 +313,6 @@ proptest! {
         world.step(Step::Publish);
         world.step(Step::Arrive(1));
         prop_assert_eq!(world.seen, Some(world.head));
+        prop_assert_eq!(u8::from(world.with_receipt), world.qos, "what the gateway waits for is acknowledged");
     }
 }

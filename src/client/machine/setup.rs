@@ -55,6 +55,7 @@ impl<T> Machine<T> {
     }
 
     pub(super) fn set_up(&mut self) {
+        self.topics.set_up();
         let mut topics = std::mem::take(&mut self.first_topics);
         let mut named = BTreeSet::new();
         topics.retain(|topic| {
