@@ -30,6 +30,8 @@ mod ends;
 #[cfg(test)]
 mod fair;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod measure;
 #[cfg(test)]
 mod model;

@@ -139,16 +139,18 @@ fn i4_what_was_acked_and_never_came() {
     scene.truth.acked("t", 3, "p-3-0", true);
     scene.bob_gets(3, "p-3-0");
     assert_eq!(scene.broken(3), ["I4"]);
-    // Passed over in silence, also when the gateway says that nothing was there.
-    let mut scene = Scene::new();
-    scene.truth.acked("t", 3, "p-3-0", true);
-    for witness in [&mut scene.ann, &mut scene.bob] {
-        let data = payload("p-4-0");
-        let mut message = seen("t", 4, "p-4-0", &data);
-        message.prev_seq = Some(2);
-        witness.message(&mut scene.truth, &message);
+    // Passed over in silence, also when the gateway says that nothing was there, or nothing at all.
+    for previous in [2, 0] {
+        let mut scene = Scene::new();
+        scene.truth.acked("t", 3, "p-3-0", true);
+        for witness in [&mut scene.ann, &mut scene.bob] {
+            let data = payload("p-4-0");
+            let mut message = seen("t", 4, "p-4-0", &data);
+            message.prev_seq = Some(previous);
+            witness.message(&mut scene.truth, &message);
+        }
+        assert_eq!(scene.broken(4), ["I4"]);
     }
-    assert_eq!(scene.broken(4), ["I4"]);
     let mut scene = Scene::new();
     scene.history(&["p-1-0"]);
     assert_eq!(scene.broken(2), ["I4"]);
