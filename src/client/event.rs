@@ -86,7 +86,7 @@ pub struct Message {
     pub topic: String,
     /// Its place in the topic.
     pub seq_no: SeqNo,
-    /// The place of the message before it, where that is not `seq_no` - 1.
+    /// The place of the message before it, where that is not `seq_no` - 1; 0 where none before it is kept.
     pub prev_seq: Option<SeqNo>,
     /// The publisher's name for it.
     pub message_id: String,

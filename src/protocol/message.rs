@@ -231,7 +231,7 @@ pub struct MessageFrame<'a> {
     pub topic: Cow<'a, str>,
     /// Its place in the topic.
     pub seq_no: SeqNo,
-    /// The place of the message before it, where that is not `seqNo` - 1.
+    /// The place of the message before it, where that is not `seqNo` - 1; 0 where none before it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ssr", schema(nullable = false))]
     pub prev_seq: Option<SeqNo>,

@@ -8,7 +8,7 @@
 //! * `setup` (or `resume`) comes first. Its answers are one `subscribed` or `error` per topic in
 //!   order, the URL's topic first, then `ready`.
 //! * per topic, `message` frames come with strictly rising `seqNo`; where one does not follow its
-//!   predecessor directly, `prevSeq` names the predecessor.
+//!   predecessor directly, `prevSeq` names the predecessor, or is 0 where none is kept.
 //! * a replay stands between its `subscribed` and the first live message of that topic.
 //!
 //! Uses: nothing.

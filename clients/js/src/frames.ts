@@ -58,7 +58,7 @@ export interface Message<T = unknown> {
   messageId: string
   /** The payload that was published, byte for byte. */
   data: T
-  /** The place of the message before it, where that is not `seqNo` - 1. */
+  /** The place of the message before it, where that is not `seqNo` - 1; 0 where none before it is kept. */
   prevSeq?: number | undefined
   /** The publisher's signature, if it sent one. */
   sig?: string | undefined
