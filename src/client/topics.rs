@@ -71,6 +71,16 @@ impl Topics {
         state.is_unasked()
     }
 
+    /// The program does not want it. Where the gateway is `told`, its answer is awaited even for one
+    /// that was not known.
+    pub(super) fn leave(&mut self, topic: &str, told: bool) {
+        let qos = self.qos;
+        if told || self.known.contains_key(topic) {
+            let state = self.known.entry(topic.to_owned());
+            state.or_insert_with(|| Topic::new(qos)).leave();
+        }
+    }
+
     /// Forgets it; false when it was not known.
     pub(super) fn remove(&mut self, topic: &str) -> bool {
         self.known.remove(topic).is_some()
@@ -291,7 +301,7 @@ impl Topic {
         self.pending == 0
     }
 
-    pub(super) fn leave(&mut self) {
+    fn leave(&mut self) {
         self.receipts = Receipts::default();
         self.generation = 0;
         self.phase = Phase::Leaving;

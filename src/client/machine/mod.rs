@@ -339,10 +339,11 @@ impl<T> Machine<T> {
         if never_asked && self.topics.remove(&topic) {
             return self.tell(Event::Unsubscribed { topic });
         }
-        if let Some(state) = self.topics.get_mut(&topic) {
-            state.leave();
+        let told = self.is_ready();
+        if !self.options.manual {
+            self.topics.leave(&topic, told);
         }
-        if self.is_ready() {
+        if told {
             self.ask_to_leave(topic); // else with `ready`
         }
     }

@@ -25,6 +25,8 @@ enum Step {
     Take,
     /// The program wants this qos.
     Want(Qos),
+    /// The program leaves the topic.
+    Leave,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Lose),
         1 => Just(Step::Take),
         1 => prop_oneof![Just(Qos::Zero), Just(Qos::One)].prop_map(Step::Want),
+        1 => Just(Step::Leave),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -80,6 +83,7 @@ struct World {
     /// What the program saw.
     seen: Option<u64>,
     may_jump: bool,
+    wanted: bool,
     /// Whether it acknowledges the newest.
     with_receipt: bool,
 }
@@ -108,6 +112,7 @@ impl World {
             untaken: Vec::new(),
             seen: None,
             may_jump: false,
+            wanted: true,
             with_receipt: false,
         };
         world.settle();
@@ -176,6 +181,14 @@ impl World {
                 assert!(ack.seq_no <= self.sent, "BAD_ACK {}", ack.seq_no);
                 self.acked = ack.seq_no;
             }
+            ClientMessage::Unsubscribe(_) => {
+                self.live_from = None;
+                if self.kept == Kept::SessionWithTopic {
+                    self.kept = Kept::Session;
+                }
+                let unsubscribed = r#"{"type":"unsubscribed","topic":"t"}"#;
+                self.on_the_way.push_back(unsubscribed.to_owned());
+            }
             ClientMessage::Ping => {}
             other => panic!("{other:?}"),
         }
@@ -231,6 +244,7 @@ impl World {
                 self.seen.get_or_insert(frame.seq_no);
             }
             Event::Message(message) => {
+                assert!(self.wanted, "#{} of a topic that was left", message.seq_no);
                 let seen = self.seen.expect("subscribed first");
                 assert!(message.seq_no > seen, "#{} after #{seen}", message.seq_no);
                 assert!(
@@ -277,7 +291,13 @@ impl World {
             Step::Expire => self.kept = Kept::Nothing,
             Step::Lose if self.kept == Kept::SessionWithTopic => self.kept = Kept::Session,
             Step::Lose => {}
+            Step::Leave if self.style.by_url => {} // the next connection has it again
+            Step::Leave => {
+                (self.wanted, self.may_jump) = (false, true);
+                self.input(Input::Command(Command::Unsubscribe("t".to_owned())));
+            }
             Step::Want(qos) => {
+                self.wanted = true;
                 let command = Command::Subscribe("t".to_owned(), Some(qos));
                 self.input(Input::Command(command));
             }
@@ -306,6 +326,9 @@ proptest! {
         let mut world = World::new(Style { by_url, repeats, guarded });
         for step in steps {
             world.step(step);
+        }
+        if !world.wanted {
+            world.step(Step::Want(Qos::One));
         }
         while !world.on_the_way.is_empty() {
             world.step(Step::Arrive(1));
