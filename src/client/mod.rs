@@ -29,7 +29,7 @@
 //! browser, which takes in frames without asking.
 //!
 //! The rooms: `options`, `event`, `handle` and `sign` are what a program sees; `machine`
-//! decides, purely, with `topics`, `receipts`, `publishes` and `backoff`; `driver` moves bytes between it
+//! decides, purely, with `topics` (each a `topic`), `receipts`, `publishes` and `backoff`; `driver` moves bytes between it
 //! (through `port`) and the platform, which is `native` (with `tls`) or `web`. `by_hand` is the platform's
 //! WebSocket and nothing else, for who wants to see everything.
 //!
@@ -50,6 +50,7 @@ mod receipts;
 mod sign;
 #[cfg(not(target_arch = "wasm32"))]
 mod tls;
+mod topic;
 mod topics;
 
 #[cfg(not(target_arch = "wasm32"))]
