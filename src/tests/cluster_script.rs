@@ -15,8 +15,11 @@ fn script(ports: &[u16; 8]) -> Command {
         let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
         ports.join(" ")
     };
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/cluster"));
+    // Who runs the tests in the background may have them ignore what Ctrl-C sends, and a shell cannot undo that.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=INT")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/cluster"))
         .env("GATEWAY", env!("CARGO_BIN_EXE_micro-socket"))
         .env("NATS_SERVER", nats::program())
         .env("GATEWAY_PORTS", list(&ports[..2]))
