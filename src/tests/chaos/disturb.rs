@@ -48,7 +48,7 @@ pub async fn kill(
 ) -> Process {
     let mut gateway = first;
     loop {
-        let lives = Duration::from_millis(1500) + dice.upto(Duration::from_secs(3));
+        let lives = Duration::from_millis(1500) + dice.upto(Duration::from_secs(6));
         if !world.pause(lives).await {
             return gateway;
         }

@@ -190,7 +190,7 @@ async fn killed(time: Duration, dice: &mut Dice) -> Part {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(60), all).await;
+    let _ = tokio::time::timeout(Duration::from_secs(180), all).await;
     flood.end(&world);
     world.over.send_replace(true);
     let gateway = killing.await.unwrap();
