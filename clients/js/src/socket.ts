@@ -111,10 +111,11 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
    * it is refused, which the event `error` tells too.
    */
   subscribe(name: string, { lastSeq, epoch, qos }: SubscribeOptions = {}): Promise<Subscribed> {
-    const over = this.#over()
-    if (over || !isText(name) || !isText(epoch ?? '')) {
+    // The refusal of what the gateway cannot read would name no topic.
+    const readable = [name, epoch ?? ''].every(isText) && Number.isSafeInteger(lastSeq ?? 0) && (lastSeq ?? 0) >= 0 && [0, 1].includes(qos ?? 0)
+    if (this.#over() || !readable) {
       const never = deferred<Subscribed>(true)
-      const [code, why] = over ? (['CLOSED', 'the socket is closed'] as const) : (['BAD_REQUEST', 'topic and epoch must be well-formed text'] as const)
+      const [code, why] = readable ? (['CLOSED', 'the socket is closed'] as const) : (['BAD_REQUEST', 'topic and epoch must be well-formed text, lastSeq a whole number from 0, qos 0 or 1'] as const)
       never.reject(new SubSocketError(code, why, { topic: name }))
       return never.promise
     }
@@ -127,7 +128,7 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
     return topic.answer.promise
   }
 
-  /** Stops receiving a topic: no message of it comes after this. */
+  /** Stops receiving a topic: no message of it comes after this, but for those that a loop has not taken yet. */
   unsubscribe(name: string): void {
     const topic = this.#topics.get(name)
     topic.leave()

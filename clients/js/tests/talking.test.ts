@@ -116,6 +116,9 @@ test('a refused topic and a refused publish say why', TIMEOUT, async (t) => {
   await assert.rejects(socket.publish('mine', 1, { sig: lone }), { code: 'BAD_REQUEST' })
   await assert.rejects(socket.subscribe(`a${lone}`), { code: 'BAD_REQUEST', topic: `a${lone}` })
   await assert.rejects(socket.subscribe('mine', { lastSeq: 0, epoch: lone }), { code: 'BAD_REQUEST' })
+  for (const options of [{ lastSeq: -1 }, { lastSeq: 1.5 }, { lastSeq: NaN }, { lastSeq: '1' }, { qos: 2 }]) {
+    await assert.rejects(socket.subscribe('mine', options as never), { code: 'BAD_REQUEST', topic: 'mine' })
+  }
   assert.throws(() => byTopics(t, gateway.url, ['mine', lone]), { code: 'BAD_REQUEST' })
   const hear = reader(socket)
   await socket.publish('mine', { lone, fine }, { messageId: fine, sig: fine })
