@@ -65,13 +65,15 @@ impl LiveSessions {
         Ok(part.insert(id, whereabouts))
     }
 
-    /// The connection holds the session no longer, if it still did.
-    pub fn release(&self, id: u128, shard: ShardId, key: Key) {
+    /// The connection holds the session no longer, if it still did. `keep` is called first in that case:
+    /// whoever finds the session held by nobody finds what was kept.
+    pub fn release(&self, id: u128, shard: ShardId, key: Key, keep: impl FnOnce()) {
         let mut part = self.part(id).lock();
         if part
             .get(&id)
             .is_some_and(|w| (w.shard, w.key) == (shard, key))
         {
+            keep();
             part.remove(&id);
         }
     }
@@ -92,9 +94,9 @@ mod tests {
         assert_eq!(live.claim(7, at(3)), Ok(None));
         assert_eq!(live.claim(7, at(2)), Err(HeldByNewer));
         assert_eq!(live.claim(7, at(5)), Ok(Some(at(3))));
-        live.release(7, 0, at(3).key);
+        live.release(7, 0, at(3).key, || panic!("what it held is another's"));
         assert_eq!(live.find(7), Some(at(5)));
-        live.release(7, 0, at(5).key);
+        live.release(7, 0, at(5).key, || {});
         assert_eq!(live.claim(7, at(2)), Ok(None));
     }
 }

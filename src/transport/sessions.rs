@@ -234,10 +234,10 @@ impl Shard {
     }
 
     /// The connection no longer holds the session that it was given by its token.
-    fn release(&self, state: &mut State, key: Key) -> Option<SessionId> {
-        let id = state.get(key)?.session_id.take()?;
-        self.gateway.live().release(id, self.id, key);
-        Some(id)
+    fn release(&self, state: &mut State, key: Key) {
+        if let Some(id) = state.get(key).and_then(|c| c.session_id.take()) {
+            self.gateway.live().release(id, self.id, key, || {});
+        }
     }
 
     /// A newer socket wants the session: hands it over and closes with 4009, if it is of the same user.
@@ -276,12 +276,13 @@ impl Shard {
             Some(resuming) => Some(*resuming),
             None => record.filter(|_| connection.was_set_up),
         };
-        let id = self.release(state, key)?;
-        let record = record?;
-        if fate == Fate::Kept {
-            self.keep(id, &record);
-        }
-        Some(record)
+        let id = connection.session_id.take()?;
+        self.gateway.live().release(id, self.id, key, || {
+            if let Some(record) = record.as_ref().filter(|_| fate == Fate::Kept) {
+                self.keep(id, record);
+            }
+        });
+        record
     }
 
     /// Keeps a session whose socket is gone.
