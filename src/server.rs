@@ -112,6 +112,7 @@ impl Server {
             rates: Arc::new(Rates::default()),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             max_message_bytes: settings.max_message_bytes,
+            dedup_ttl: settings.dedup_ttl,
             leptos: leptos_options(),
         };
         let routers = routers(&state, admin.is_some());

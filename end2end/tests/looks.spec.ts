@@ -111,6 +111,7 @@ const stats = (second: number): string =>
       buckets: Object.entries({ 0.25: 280, 0.5: 450, 1: 160, 2.5: 70, 5: 35, 10: 5 }).map(([le, count]) => ({ leMs: Number(le), count })),
     },
     slo: { targetMs: 50, objective: 0.99, met: true },
+    dedupTtlMs: 300_000,
   })
 
 async function begin(page: Page, took: () => number = () => 3): Promise<void> {

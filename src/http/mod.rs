@@ -23,6 +23,7 @@ mod traced;
 mod ws;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -69,6 +70,8 @@ pub struct AppState {
     pub streams: Arc<Semaphore>,
     /// The largest payload, in bytes.
     pub max_message_bytes: usize,
+    /// How long a messageId is remembered.
+    pub dedup_ttl: Duration,
     /// How the page finds its files.
     pub leptos: LeptosOptions,
 }

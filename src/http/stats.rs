@@ -68,6 +68,8 @@ pub(super) struct Stats {
     slo: Slo,
     /// Sessions that went on.
     resumes: Resumes,
+    /// How long the gateway that answers remembers a messageId, in milliseconds (setting dedup-ttl).
+    dedup_ttl_ms: u64,
     /// Seconds since the start; of all gateways, since that of the oldest.
     uptime_s: u64,
     /// The version of the gateway that answers.
@@ -247,6 +249,7 @@ impl Stats {
                 ok: counts.resumed,
                 failed: counts.not_resumed,
             },
+            dedup_ttl_ms: state.dedup_ttl.as_millis() as u64,
             uptime_s: counts.uptime_s,
             version: env!("CARGO_PKG_VERSION"),
             nodes,

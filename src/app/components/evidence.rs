@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
-use super::super::browser;
 use super::super::page::Page;
 use super::super::playground::evidence::Promise;
 use super::super::playground::evidence::verification::Verification;
-use super::super::playground::gateway::{Measured, Stats};
+use super::super::playground::gateway::Measured;
 use super::super::playground::text::visible;
 use crate::verify::PROMISES;
 
@@ -37,7 +36,7 @@ pub fn Evidence(page: Page) -> impl IntoView {
             seen.set(now);
         }
     };
-    watch(measured, renew);
+    watch(page, measured, renew);
     let begin_anew = move |_| {
         page.playground.update(|p| p.begin_evidence());
         renew();
@@ -64,13 +63,11 @@ pub fn Evidence(page: Page) -> impl IntoView {
 }
 
 /// Looks again and again, and asks the gateway now and then, until the tool is closed.
-fn watch(measured: RwSignal<Option<Measured>>, renew: impl Fn() + Copy + 'static) {
+fn watch(page: Page, measured: RwSignal<Option<Measured>>, renew: impl Fn() + Copy + 'static) {
     let ask = move || {
-        browser::get_text("/stats", move |answer| {
-            let answer = answer.ok().and_then(|text| Stats::read(&text));
-            let answer = answer.map(|stats| stats.latency);
+        page.ask_gateway(move |stats| {
             // The tool may be closed by now.
-            let _ = measured.try_set(answer);
+            let _ = measured.try_set(stats.map(|stats| stats.latency));
         });
     };
     ask();

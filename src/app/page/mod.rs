@@ -17,6 +17,7 @@ use super::browser;
 use super::components::Tool;
 use super::playground::client::{Client, ClientId};
 use super::playground::draft::label;
+use super::playground::gateway::Stats;
 use super::playground::kept::Library;
 use super::playground::phase::Phase;
 use super::playground::scenario::Run;
@@ -95,10 +96,23 @@ impl Page {
             self.desk_of(id).new_id();
         }
         browser::on_events(move |events| self.take(events));
+        self.ask_gateway(|_| {});
         self.restore();
         self.listen_to_keys();
         self.alive.set(true);
         browser::mark_alive();
+    }
+
+    /// Asks the gateway for its numbers; `None` when it gave none.
+    pub(crate) fn ask_gateway(self, done: impl Fn(Option<Stats>) + 'static) {
+        browser::get_text("/stats", move |answer| {
+            let stats = answer.ok().and_then(|text| Stats::read(&text));
+            if let Some(stats) = &stats {
+                // Nothing that is shown changes by it.
+                self.playground.update_untracked(|p| p.heed(stats));
+            }
+            done(stats);
+        });
     }
 
     /// The desk of a client.

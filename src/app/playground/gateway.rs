@@ -22,6 +22,8 @@ pub struct Stats {
     pub delivered: u64,
     /// Times of delivery since the start.
     pub latency: Measured,
+    /// How long it remembers a messageId, in milliseconds (promise I2).
+    pub dedup_ttl_ms: u64,
 }
 
 /// Latency as the gateway measures it (promise I5).
@@ -55,6 +57,7 @@ impl Stats {
                 objective: slo["objective"].as_f64()?,
                 met: slo["met"].as_bool()?,
             },
+            dedup_ttl_ms: count("dedupTtlMs")?,
         })
     }
 }
@@ -122,7 +125,8 @@ mod tests {
         format!(
             r#"{{"connections":2,"subscriptions":3,"published":{published},"delivered":9,
             "latency":{{"p50Ms":0.1,"p95Ms":0.2,"p99Ms":0.3,"count":7,"buckets":[]}},
-            "slo":{{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300}}}}"#
+            "slo":{{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300}},
+            "dedupTtlMs":5000}}"#
         )
     }
 
@@ -130,6 +134,7 @@ mod tests {
     fn stats_are_read_as_the_gateway_writes_them() {
         let stats = Stats::read(&said(5)).unwrap();
         assert_eq!((stats.connections, stats.published), (2, 5));
+        assert_eq!(stats.dedup_ttl_ms, 5000);
         let Measured {
             times,
             target_ms,

@@ -39,7 +39,7 @@ use client::{Client, ClientId};
 use describe::{About, describe_received, describe_sent};
 use evidence::{Evidence, Promise};
 use figures::Figures;
-use gateway::Measured;
+use gateway::{Measured, Stats};
 use latencies::Latencies;
 use log::{Link, Log, Row, Tone, Way};
 pub use next_step::{NextStep, Offer};
@@ -156,6 +156,11 @@ impl Playground {
     #[must_use]
     pub fn latencies(&self) -> Latencies {
         self.evidence.latencies()
+    }
+
+    /// What the gateway says of itself, as far as the promises are judged by it.
+    pub fn heed(&mut self, gateway: &Stats) {
+        self.evidence.remembers_for(gateway.dedup_ttl_ms);
     }
 
     /// Forgets what was seen of the promises.

@@ -46,10 +46,16 @@ impl Evidence {
     pub(super) fn begin(&mut self, clients: &[Client]) {
         let (gone, before) = (self.gone, self.received_in_all(clients));
         *self = Self {
+            effects: Effects::within(self.effects.dedup_ttl_ms),
             gone,
             before,
             ..Self::default()
         };
+    }
+
+    /// The gateway remembers an id for so many milliseconds.
+    pub(super) fn remembers_for(&mut self, dedup_ttl_ms: u64) {
+        self.effects.dedup_ttl_ms = dedup_ttl_ms as f64;
     }
 
     /// A client is sent away.

@@ -1,5 +1,5 @@
 use super::super::client::ClientId;
-use super::super::gateway::Measured;
+use super::super::gateway::{Measured, Stats};
 use super::super::latencies::Latencies;
 use super::super::{Event, Happened, Playground};
 use super::{Promise, Verdict};
@@ -180,6 +180,21 @@ fn dedup_wants_the_first_position_again_and_no_second_ok() {
     // Long after, the id is forgotten, as it may be.
     story.after(400_000.0).acked(A, "m", "ok", 9);
     assert_eq!(story.verdict(I2), Verdict::Holds);
+}
+
+#[test]
+fn dedup_is_judged_by_the_gateways_own_setting() {
+    let mut story = Story::begin();
+    let stats = r#"{"connections":0,"subscriptions":0,"published":0,"delivered":0,
+        "latency":{"p50Ms":0,"p95Ms":0,"p99Ms":0,"count":0,"buckets":[]},
+        "slo":{"targetMs":50,"objective":0.99,"met":true},"dedupTtlMs":5000}"#;
+    story.playground.heed(&Stats::read(stats).unwrap());
+    story.playground.begin_evidence();
+    story.acked(A, "m", "ok", 1).acked(A, "m", "duplicate", 1);
+    story.after(5000.0).acked(A, "m", "ok", 2);
+    assert_eq!(story.verdict(I2), Verdict::Holds);
+    story.after(4999.0).acked(A, "m", "ok", 3);
+    assert_eq!(story.verdict(I2), Verdict::Broken);
 }
 
 #[test]
