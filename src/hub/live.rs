@@ -69,14 +69,32 @@ impl LiveSessions {
     /// whoever finds the session held by nobody finds what was kept.
     pub fn release(&self, id: u128, shard: ShardId, key: Key, keep: impl FnOnce()) {
         let mut part = self.part(id).lock();
-        if part
-            .get(&id)
-            .is_some_and(|w| (w.shard, w.key) == (shard, key))
-        {
+        if is_held(&part, id, shard, key) {
             keep();
             part.remove(&id);
         }
     }
+
+    /// Acts if this connection holds the session; nobody else has it before that is done.
+    pub fn while_held(&self, id: u128, shard: ShardId, key: Key, act: impl FnOnce()) {
+        let part = self.part(id).lock();
+        if is_held(&part, id, shard, key) {
+            act();
+        }
+    }
+
+    /// Acts if no connection holds the session; none does before that is done.
+    pub fn while_free(&self, id: u128, act: impl FnOnce()) {
+        let part = self.part(id).lock();
+        if !part.contains_key(&id) {
+            act();
+        }
+    }
+}
+
+fn is_held(part: &HashMap<u128, Whereabouts>, id: u128, shard: ShardId, key: Key) -> bool {
+    let holder = part.get(&id);
+    holder.is_some_and(|w| (w.shard, w.key) == (shard, key))
 }
 
 #[cfg(test)]
@@ -96,7 +114,14 @@ mod tests {
         assert_eq!(live.claim(7, at(5)), Ok(Some(at(3))));
         live.release(7, 0, at(3).key, || panic!("what it held is another's"));
         assert_eq!(live.find(7), Some(at(5)));
-        live.release(7, 0, at(5).key, || {});
+        live.while_held(7, 0, at(3).key, || panic!("it is another's"));
+        live.while_free(7, || panic!("it is held"));
+        let mut acts = 0;
+        live.while_held(7, 0, at(5).key, || acts += 1);
+        live.release(7, 0, at(5).key, || acts += 1);
+        live.while_held(7, 0, at(5).key, || panic!("it was let go of"));
+        live.while_free(7, || acts += 1);
+        assert_eq!(acts, 3);
         assert_eq!(live.claim(7, at(2)), Ok(None));
     }
 }

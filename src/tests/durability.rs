@@ -276,6 +276,35 @@ async fn a_session_goes_on_after_kill_9() {
 }
 
 #[tokio::test]
+async fn a_topic_subscribed_last_goes_on_after_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = start(dir.path(), &[]);
+    let mut socket = Socket::connect(gateway.addr, "/ws").await;
+    let session = socket.setup("ann", &[]).await["sessionId"].clone();
+    let first = socket.publish("t", "m1", json!(1)).await;
+    socket.subscribe("t").await;
+    let kept = dir.path().join("sessions");
+    soon("the topic on disk", async {
+        while !std::fs::read(&kept)
+            .is_ok_and(|text| String::from_utf8_lossy(&text).contains(r#"["t","#))
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    gateway.kill();
+
+    let gateway = start(dir.path(), &[]);
+    let mut socket = Socket::connect(gateway.addr, "/ws").await;
+    let resume = json!({"type": "resume", "token": "ann", "sessionId": session,
+        "lastSeqPerTopic": {"t": seq_no(&first)}});
+    socket.send(resume).await;
+    let subscribed = socket.expect("subscribed").await;
+    assert_eq!(subscribed["recovered"], true, "{subscribed}");
+    assert_eq!(socket.expect("ready").await["resumed"], true);
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     let _first = start(dir.path(), &[]);

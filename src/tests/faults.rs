@@ -80,6 +80,54 @@ async fn a_stalled_socket_that_reads_again_gets_everything_in_order() {
     socket.expect_quiet().await;
 }
 
+/// How many messages a session goes on with that is resumed without a position of the client's own.
+async fn goes_on_with(gateway: &TestGateway, session: &Value) -> Value {
+    let mut socket = gateway.socket("/ws").await;
+    let resume =
+        json!({"type": "resume", "token": "ann", "sessionId": session, "lastSeqPerTopic": {}});
+    socket.send(resume).await;
+    socket.expect("subscribed").await["replayed"].clone()
+}
+
+#[tokio::test]
+async fn what_waited_for_a_socket_that_was_cut_is_sent_to_the_next() {
+    let gateway = TestGateway::start().await;
+    let mut slow = gateway.socket("/ws").await;
+    let session = slow.setup("ann", &["t"]).await["sessionId"].clone();
+    let stall = json!({"sessionId": session, "fault": "stall", "seconds": 60});
+    assert_eq!(inflict(&gateway, stall).await.status, 200);
+    let mut quick = gateway.user("cleo", &["t"]).await;
+    let mut publisher = gateway.user("ben", &[]).await;
+    for id in 1..=3 {
+        publisher.publish("t", &id.to_string(), json!(id)).await;
+    }
+    assert_eq!(quick.messages(3).await[2].1, 3);
+    let cut = json!({"sessionId": session, "fault": "cut"});
+    assert_eq!(inflict(&gateway, cut).await.status, 200);
+    assert_eq!(goes_on_with(&gateway, &session).await, 3);
+}
+
+#[tokio::test]
+async fn a_replay_that_waited_for_a_socket_that_was_cut_is_sent_to_the_next() {
+    let gateway = TestGateway::start().await;
+    let mut publisher = gateway.user("ben", &[]).await;
+    for id in 1..=3 {
+        publisher.publish("t", &id.to_string(), json!(id)).await;
+    }
+    let mut slow = gateway.socket("/ws").await;
+    let session = slow.setup("ann", &[]).await["sessionId"].clone();
+    let stall = json!({"sessionId": session, "fault": "stall", "seconds": 60});
+    assert_eq!(inflict(&gateway, stall).await.status, 200);
+    slow.send(json!({"type": "subscribe", "topic": "t", "lastSeq": 0}))
+        .await;
+    gateway
+        .stats_become("the subscription", |s| s["subscriptions"] == 1)
+        .await;
+    let cut = json!({"sessionId": session, "fault": "cut"});
+    assert_eq!(inflict(&gateway, cut).await.status, 200);
+    assert_eq!(goes_on_with(&gateway, &session).await, 3);
+}
+
 #[tokio::test]
 async fn only_for_a_session_that_lives_here_and_only_well_formed() {
     let gateway = TestGateway::start().await;

@@ -1,8 +1,9 @@
 //! What few connections have at any one time: windows of qos 1, live records that wait for a replay,
-//! the beginning of what was let go of.
+//! the beginnings of what was let go of and of what may not be written yet.
 
+use crate::backbone::Record;
 use crate::hub::{Arrival, LocalTopic};
-use crate::protocol::{CloseCode, SeqNo};
+use crate::protocol::SeqNo;
 
 use super::Limits;
 use super::connection::Connection;
@@ -15,27 +16,61 @@ pub(super) struct Aside {
     windows: Vec<(LocalTopic, Window)>,
     /// The first messages of what was let go of unsent.
     lost: Vec<(LocalTopic, SeqNo)>,
+    /// The first messages of the replays that stand among the answers.
+    replays: Vec<(LocalTopic, SeqNo)>,
     /// Live records that wait for the replay before them.
     held: Vec<Arrival>,
 }
 
 impl Aside {
-    /// From these on, messages were let go of unsent.
-    pub(super) fn lose(&mut self, first: impl Iterator<Item = (LocalTopic, SeqNo)>) {
-        self.lost.extend(first);
+    fn is_empty(&self) -> bool {
+        let pairs = [&self.lost, &self.replays];
+        self.windows.is_empty() && self.held.is_empty() && pairs.iter().all(|pair| pair.is_empty())
     }
 }
 
 impl Connection {
-    /// Keeps live records until the replay before them was sent. Too many of them end the
-    /// connection: it resumes from what it has.
-    pub(super) fn hold(&mut self, now_ms: u64, records: &[Arrival], limits: &Limits) {
+    /// From these on, messages were let go of unsent.
+    pub(super) fn lose(&mut self, first: impl Iterator<Item = (LocalTopic, SeqNo)>) {
+        let mut first = first.peekable();
+        if first.peek().is_some() {
+            self.aside.get_or_insert_default().lost.extend(first);
+        }
+    }
+
+    /// Writes a replay among the answers.
+    pub(super) fn answer_with(&mut self, topic: LocalTopic, records: &[Record]) {
+        if let Some(first) = records.first() {
+            let aside = self.aside.get_or_insert_default();
+            aside.replays.push((topic, first.seq_no));
+        }
+        for record in records {
+            self.out.extend_from_slice(&record.frame);
+        }
+    }
+
+    /// The answers, and what stood among them, were written whole.
+    pub(super) fn replays_are_written(&mut self) {
+        if let Some(aside) = &mut self.aside {
+            aside.replays = Vec::new();
+            if aside.is_empty() {
+                // An idle connection owns no more than it needs.
+                self.aside = None;
+            }
+        }
+    }
+
+    /// Keeps live records until the replay before them was sent. False when they are too many: none is
+    /// kept then, and the connection has to resume from what it has.
+    pub(super) fn hold(&mut self, records: &[Arrival], limits: &Limits) -> bool {
         let held = &mut self.aside.get_or_insert_default().held;
         held.extend_from_slice(records);
-        if held.iter().map(|record| record.frame.len()).sum::<usize>() > limits.send_queue_bytes {
+        let bytes: usize = held.iter().map(|record| record.frame.len()).sum();
+        let fits = bytes <= limits.send_queue_bytes;
+        if !fits {
             *held = Vec::new();
-            self.close(now_ms, CloseCode::ContinuityLost);
         }
+        fits
     }
 
     /// The replay up to `head` was sent: sends what was held of that topic behind it, and returns
@@ -61,8 +96,9 @@ impl Connection {
     /// The first messages, by topic, that were handed to this connection and not written whole.
     pub(super) fn unsent(&self) -> impl Iterator<Item = (LocalTopic, SeqNo)> {
         let waiting = self.backlog.iter().flat_map(|backlog| backlog.unsent());
-        let lost = self.aside.iter().flat_map(|aside| &aside.lost);
-        lost.copied().chain(waiting)
+        let aside = self.aside.iter();
+        let others = aside.flat_map(|aside| aside.lost.iter().chain(&aside.replays));
+        others.copied().chain(waiting)
     }
 
     /// The window of a qos 1 subscription.
@@ -75,6 +111,14 @@ impl Connection {
     /// The windows of all qos 1 subscriptions.
     pub(super) fn windows(&self) -> impl Iterator<Item = &(LocalTopic, Window)> {
         self.aside.iter().flat_map(|aside| &aside.windows)
+    }
+
+    /// The subscription ends: its number may be another topic's soon.
+    pub(super) fn lets_go_of(&mut self, topic: LocalTopic) {
+        self.set_window(topic, None);
+        if let Some(aside) = &mut self.aside {
+            aside.held.retain(|record| record.topic != topic);
+        }
     }
 
     /// Gives a subscription an empty window, or takes its window away.

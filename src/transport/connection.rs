@@ -274,7 +274,9 @@ impl Connection {
         self.socket.cut_off();
         self.closing = Closing::Ended;
         self.out = Vec::new();
-        self.backlog = None;
+        if let Some(backlog) = self.backlog.take() {
+            self.lose(backlog.unsent());
+        }
     }
 
     /// Whether something waits for the socket to take more.
@@ -331,9 +333,10 @@ impl Connection {
 
     /// The peer is too slow: everything that waits is let go, and it is told so.
     pub(super) fn give_up(&mut self, now_ms: u64, why: EndCause) {
-        if let Some(backlog) = &mut self.backlog {
-            self.aside.get_or_insert_default().lose(backlog.unsent());
+        if let Some(mut backlog) = self.backlog.take() {
+            self.lose(backlog.unsent());
             backlog.cut();
+            self.backlog = Some(backlog);
         }
         if self.is_open() {
             self.close(now_ms, CloseCode::SlowConsumer);
@@ -364,6 +367,7 @@ impl Connection {
         for _ in 0..WRITES {
             if self.backlog.as_ref().is_some_and(|b| b.is_empty()) {
                 self.backlog = None;
+                self.replays_are_written();
             }
             if !self.is_behind() {
                 self.written_all();

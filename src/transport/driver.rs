@@ -40,7 +40,8 @@ impl Shard {
         let mut out = Outputs::new();
         let mut input = Some(input);
         while let Some(next) = input.take() {
-            let Some(connection) = state.get(key) else {
+            // Nothing is done for one that is closed, such as who was kicked before an answer came.
+            let Some(connection) = state.get(key).filter(|c| c.is_open()) else {
                 return;
             };
             connection.session.handle(now_ms, next, &mut out);
@@ -84,6 +85,8 @@ impl Shard {
                         if let Some(pending) = replay.take() {
                             self.send_replay(state, key, pending);
                         }
+                        // It has a position only now.
+                        self.keep_live_session(state, key);
                     }
                     Output::Ack { topic, seq_no } => {
                         input = self.acked(state, key, topic, seq_no);
@@ -110,7 +113,7 @@ impl Shard {
         }
         if matches!(
             message,
-            ServerMessage::Ready(_) | ServerMessage::Subscribed(_) | ServerMessage::Unsubscribed(_)
+            ServerMessage::Ready(_) | ServerMessage::Unsubscribed(_)
         ) {
             self.keep_live_session(state, key);
         }

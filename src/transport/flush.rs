@@ -83,7 +83,10 @@ impl Connection {
             let written = match self.write_once(turn, first) {
                 Ok(written) => written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => return self.cut_off(),
+                Err(_) => {
+                    self.lose(turn.chain(first).map(|batch| batch.first));
+                    return self.cut_off();
+                }
             };
             turn.metrics.wrote(written);
             let now_ns = (turn.now_ns)();
@@ -132,6 +135,7 @@ impl Connection {
                 self.push_backlog(Chunk::of_answers(bytes.into()), left);
             } else {
                 turn.spare.give(bytes);
+                self.replays_are_written();
             }
             left = left.saturating_sub(length);
         }

@@ -136,25 +136,26 @@ impl Shard {
     }
 
     fn found(self: &Rc<Self>, key: Key, id: SessionId, found: Found) {
-        if self.state.borrow_mut().get(key).is_none() {
-            // Who asked is gone: the session waits for the next one.
-            if let Ok(Ok(Some(record))) = found
-                && self.gateway.live().find(id).is_none()
-            {
-                self.keep(id, &record);
-            }
-            return;
-        }
+        let mut found = Some(found);
         self.with(key, |state, now_ms| {
-            if let Some(connection) = state.get(key) {
-                connection.waiting = false;
+            let Some(connection) = state.get(key) else {
+                return;
+            };
+            connection.waiting = false;
+            if !connection.is_open() {
+                return;
             }
-            let answer = match found {
-                Ok(answer) => self.adopt_session(state, key, id, answer),
-                Err(HeldByNewer) => Err(self.is_outrun(state, key)),
+            let answer = match found.take() {
+                Some(Ok(answer)) => self.adopt_session(state, key, id, answer),
+                _ => Err(self.is_outrun(state, key)),
             };
             self.run(state, key, now_ms, Input::Resumed(answer), None);
         });
+        if let Some(Ok(Ok(Some(record)))) = found {
+            // Who asked is gone: the session waits for the next one.
+            let live = self.gateway.live();
+            live.while_free(id, || self.keep(id, &record));
+        }
     }
 
     /// Makes a session that was found this connection's.
@@ -300,7 +301,8 @@ impl Shard {
         connection.is_set_up();
         let resumed = connection.resuming.take();
         if let Some(id) = connection.session_id.filter(|_| resumed.is_some()) {
-            self.gateway.sessions().forget(id);
+            let live = self.gateway.live();
+            live.while_held(id, self.id, key, || self.gateway.sessions().forget(id));
         }
     }
 
@@ -314,9 +316,10 @@ impl Shard {
             .filter(|c| c.was_set_up)
             .and_then(|c| c.session_id);
         if let (Some(id), Some(record)) = (id, self.record(state, key)) {
-            self.gateway
-                .sessions()
-                .save(self.gateway.now(), id, &record, None);
+            let (live, sessions) = (self.gateway.live(), self.gateway.sessions());
+            live.while_held(id, self.id, key, || {
+                sessions.save(self.gateway.now(), id, &record, None);
+            });
         }
     }
 

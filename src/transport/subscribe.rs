@@ -195,7 +195,7 @@ impl Shard {
             self.gateway.leave(&topic, self.id, local);
         }
         if let (Some(connection), Some(local)) = (state.get(key), local) {
-            connection.set_window(local, None);
+            connection.lets_go_of(local);
         }
         self.metrics.set_subscriptions(state.topics.subscriptions());
     }
@@ -375,9 +375,7 @@ fn queue_replay(state: &mut State, key: Key, now_ms: u64, pending: Pending) {
     }
     let bytes: usize = records.iter().map(|record| record.frame.len()).sum();
     if connection.out.len() + bytes <= SMALL_REPLAY && !connection.is_behind() {
-        for record in &records {
-            connection.out.extend_from_slice(&record.frame);
-        }
+        connection.answer_with(local, &records);
     } else {
         for record in records {
             connection.queue_shared(now_ms, local, record.seq_no, record.frame);

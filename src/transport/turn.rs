@@ -70,13 +70,14 @@ impl Shard {
         self.inbox.take(&mut arrivals);
         // Stable: the records of a topic stay in their order.
         arrivals.sort_by_key(|arrival| arrival.topic);
-        let mut lost = Vec::new();
+        let (mut lost, mut overrun) = (Vec::new(), Vec::new());
         for records in arrivals.chunk_by(|a, b| a.topic == b.topic) {
             let whole = records.iter().position(Arrival::is_lost);
             if let Some(gap) = whole {
                 lost.push(records[gap].topic);
             }
-            self.hand_out(state, &records[..whole.unwrap_or(records.len())]);
+            let whole = &records[..whole.unwrap_or(records.len())];
+            self.hand_out(state, whole, &mut overrun);
         }
         arrivals.clear();
         state.arrivals = arrivals;
@@ -91,11 +92,24 @@ impl Shard {
         for local in lost {
             self.close_subscribers(state, local);
         }
+        // Behind what this turn had for them.
+        for slot in overrun {
+            self.close_discontinued(state, slot);
+        }
     }
 
-    /// Closes those who would get what is behind a gap: they resume from what they have.
-    fn close_subscribers(self: &Rc<Self>, state: &mut State, local: LocalTopic) {
+    /// Closes a connection that would get what is behind a gap: it resumes from what it has.
+    fn close_discontinued(self: &Rc<Self>, state: &mut State, slot: Slot) {
         let now_ms = self.now_ms();
+        if let Some(connection) = state.connections.get_mut(slot) {
+            connection.close(now_ms, CloseCode::ContinuityLost);
+            let key = (slot, connection.generation);
+            self.after(state, key);
+        }
+    }
+
+    /// Closes those who would get what is behind a gap of this topic.
+    fn close_subscribers(self: &Rc<Self>, state: &mut State, local: LocalTopic) {
         let careful = state.topics.careful(local).iter().map(|c| c.slot);
         let slots: Vec<Slot> = state
             .topics
@@ -105,11 +119,7 @@ impl Shard {
             .chain(careful)
             .collect();
         for slot in slots {
-            if let Some(connection) = state.connections.get_mut(slot) {
-                connection.close(now_ms, CloseCode::ContinuityLost);
-                let key = (slot, connection.generation);
-                self.after(state, key);
-            }
+            self.close_discontinued(state, slot);
         }
     }
 
@@ -148,8 +158,9 @@ impl Shard {
         troubled
     }
 
-    /// Chains one topic's records of this turn to everyone who is to get them.
-    fn hand_out(&self, state: &mut State, records: &[Arrival]) {
+    /// Chains one topic's records of this turn to everyone who is to get them. Those who would have to
+    /// wait with too many are `overrun`.
+    fn hand_out(&self, state: &mut State, records: &[Arrival], overrun: &mut Vec<Slot>) {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return;
         };
@@ -163,29 +174,30 @@ impl Shard {
         }
         for at in 0..state.topics.careful(local).len() {
             let careful = state.topics.careful(local)[at];
-            self.hand_to_careful(state, local, careful, records);
+            if !self.hand_to_careful(state, local, careful, records) {
+                overrun.push(careful.slot);
+            }
         }
         state.topics.mark_delivered(local, last.seq_no);
     }
 
+    /// False when the connection would have to wait with too many.
     fn hand_to_careful(
         &self,
         state: &mut State,
         local: LocalTopic,
         careful: Careful,
         records: &[Arrival],
-    ) {
+    ) -> bool {
         let Some(connection) = state.connections.get_mut(careful.slot) else {
-            return;
+            return true;
         };
         let Some(after) = careful.after else {
             if let Some(window) = connection.window(local) {
                 window.parked = true;
-                return;
+                return true;
             }
-            connection.hold(self.now_ms(), records, &self.limits.get());
-            state.mark(careful.slot);
-            return;
+            return connection.hold(records, &self.limits.get());
         };
         let fresh = &records[records.partition_point(|record| record.seq_no <= after)..];
         let count = match connection.window(local) {
@@ -202,6 +214,7 @@ impl Shard {
                 state.topics.settle(careful.slot, local, last.seq_no);
             }
         }
+        true
     }
 }
 

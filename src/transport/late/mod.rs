@@ -25,14 +25,17 @@ use super::shard::Shard;
 use super::socket::Socket;
 use crate::auth::Authenticator;
 use crate::backbone::{
-    Answer, Backbone, History, Memory, MemorySessions, Now, PageSize, Publication, Published,
-    Replay, Retention, Unavailable,
+    Answer, Backbone, History, Memory, Now, PageSize, Publication, Published, Replay, Retention,
+    Unavailable,
 };
 use crate::gateway::Gateway;
 use crate::hub::Hub;
 use crate::protocol::{Epoch, Position, SeqNo, Topic};
 use crate::session;
 use crate::slo::Slo;
+
+mod sessions;
+mod tests;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -112,6 +115,7 @@ impl Backbone for Late {
 struct World {
     shard: Rc<Shard>,
     late: Arc<Late>,
+    sessions: Arc<sessions::LateSessions>,
     guests: Arc<Guests>,
 }
 
@@ -133,11 +137,11 @@ impl World {
             target: Duration::from_millis(50),
             objective: "0.99".parse().unwrap(),
         };
-        let sessions = Arc::new(MemorySessions::default());
+        let sessions = Arc::new(sessions::LateSessions::default());
         let gateway = Arc::new(Gateway::new(
             Authenticator::Demo,
             late.clone(),
-            sessions,
+            sessions.clone(),
             hub,
             0,
             slo,
@@ -151,12 +155,21 @@ impl World {
         Self {
             shard,
             late,
+            sessions,
             guests,
         }
     }
 
     /// A client that is set up.
     async fn user(&self, token: &str) -> Client {
+        let mut client = self.client().await;
+        let setup = json!({"type": "setup", "token": token});
+        client.send([setup]).await;
+        client.expect("ready").await;
+        client
+    }
+
+    async fn client(&self) -> Client {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (near, far) = tokio::join!(TcpStream::connect(addr), listener.accept());
@@ -166,12 +179,7 @@ impl World {
         let guest = self.guests.enter(peer.ip()).ok().unwrap();
         self.shard.adopt(socket, &mut [], None, permit, guest);
         let role = Role::Client;
-        let mut client = Client(WebSocketStream::from_raw_socket(near.unwrap(), role, None).await);
-        client
-            .send([json!({"type": "setup", "token": token})])
-            .await;
-        client.expect("ready").await;
-        client
+        Client(WebSocketStream::from_raw_socket(near.unwrap(), role, None).await)
     }
 
     fn publish(&self, topic: &str, id: usize, payload: &str) {
@@ -210,6 +218,12 @@ impl World {
             panic!("memory answers at once");
         };
         let _ = asked.answer.send(answer);
+    }
+
+    /// Refuses the oldest question.
+    fn refuse(&self) {
+        let asked = self.late.asked.lock().pop_front().unwrap();
+        let _ = asked.answer.send(Err(Unavailable("not now".to_owned())));
     }
 }
 
@@ -253,139 +267,6 @@ fn subscribe(qos: u8, last_seq: u64) -> Value {
     json!({"type": "subscribe", "topic": "t", "qos": qos, "lastSeq": last_seq})
 }
 
-#[tokio::test]
-async fn what_the_replay_has_and_the_turn_had_too_is_not_asked_for_again() {
-    let test = async {
-        let world = World::start();
-        let mut other = world.user("bob").await;
-        other.send([subscribe(0, 0)]).await;
-        world.asked(1).await;
-        world.answer();
-        other.expect("subscribed").await;
-        let mut ann = world.user("ann").await;
-        ann.send([subscribe(1, 0)]).await;
-        world.asked(1).await;
-        world.publish("t", 1, "1");
-        // It is handed out, and ann is passed over.
-        assert_eq!(other.numbers(1).await, [1]);
-        world.answer();
-        assert_eq!(ann.expect("subscribed").await["replayed"], 1);
-        assert_eq!(ann.numbers(1).await, [1]);
-        ann.expect_quiet().await;
-        world.asked(0).await;
-        world.publish("t", 2, "2");
-        assert_eq!(ann.numbers(1).await, [2]);
-    };
-    LocalSet::new().run_until(test).await;
-}
-
-#[tokio::test]
-async fn an_answer_for_a_window_that_is_gone_is_let_go() {
-    let test = async {
-        let world = World::start();
-        let mut ann = world.user("ann").await;
-        ann.send([subscribe(1, 0)]).await;
-        world.asked(1).await;
-        world.answer();
-        ann.expect("subscribed").await;
-        (1..=1001).for_each(|id| world.publish("t", id, "1"));
-        assert!(ann.numbers(1000).await.into_iter().eq(1..=1000));
-        // The window is full; what follows is asked for, and the subscription begins anew meanwhile.
-        let ack = json!({"type": "ack", "topic": "t", "seqNo": 1000});
-        ann.send([ack, subscribe(1, 990)]).await;
-        world.asked(2).await;
-        world.answer();
-        // The older answer has been looked at when this one has come.
-        ann.send([json!({"type": "ping"})]).await;
-        world.answer();
-        assert_eq!(ann.expect("subscribed").await["replayed"], 11);
-        assert!(ann.numbers(11).await.into_iter().eq(991..=1001));
-        ann.expect("pong").await;
-        world.asked(0).await;
-        world.publish("t", 1002, "1");
-        assert_eq!(ann.numbers(1).await, [1002]);
-    };
-    LocalSet::new().run_until(test).await;
-}
-
-#[tokio::test]
-async fn a_topic_that_an_operator_took_before_the_answer_is_refused() {
-    let test = async {
-        let world = World::start();
-        world.publish("t", 1, "1");
-        let mut ann = world.user("ann").await;
-        ann.send([subscribe(0, 0)]).await;
-        world.asked(1).await;
-        let (reply, taken) = oneshot::channel();
-        let topic = Topic::new("t").unwrap();
-        let question = Question::Unsubscribe("ann".into(), topic, reply);
-        soon(
-            "the operator's answer",
-            world.shard.clone().answer(question),
-        )
-        .await;
-        assert_eq!(taken.await, Ok(1));
-        ann.expect("unsubscribed").await;
-        world.answer();
-        let error = ann.expect("error").await;
-        assert_eq!(
-            (&error["code"], &error["topic"]),
-            (&json!("NOT_AVAILABLE"), &json!("t"))
-        );
-        ann.expect_quiet().await;
-        ann.send([subscribe(0, 0)]).await;
-        world.asked(1).await;
-        world.answer();
-        assert_eq!(ann.expect("subscribed").await["replayed"], 1);
-        assert_eq!(ann.numbers(1).await, [1]);
-    };
-    LocalSet::new().run_until(test).await;
-}
-
-/// A peer that was never behind has all its time for a replay.
-#[tokio::test]
-async fn a_replay_has_its_time_from_when_it_is_queued() {
-    let test = async {
-        let world = World::start();
-        let payload = format!("\"{}\"", "x".repeat(1000));
-        (1..=100).for_each(|id| world.publish("t", id, &payload));
-        let mut ann = world.user("ann").await;
-        let key = world.shard.keys_where(|_| true)[0];
-        let then = world.shard.now_ms();
-        soon("the next millisecond", async {
-            while world.shard.now_ms() == then {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-        world
-            .shard
-            .with(key, |state, _| state.get(key).unwrap().socket.stall(true));
-        ann.send([subscribe(0, 0)]).await;
-        world.asked(1).await;
-        let now_ms = world.shard.now_ms();
-        world.answer();
-        let deadline = || {
-            let mut state = world.shard.state.borrow_mut();
-            let connection = state.get(key)?;
-            let behind = connection.backlog.is_some();
-            behind.then(|| connection.deadline(&LIMITS))
-        };
-        let deadline = soon("a backlog", async {
-            loop {
-                match deadline() {
-                    Some(deadline) => return deadline,
-                    None => sleep(Duration::from_millis(1)).await,
-                }
-            }
-        })
-        .await;
-        assert!(deadline >= now_ms + 10_000, "{deadline} after {now_ms}");
-        world
-            .shard
-            .with(key, |state, _| state.get(key).unwrap().take_again());
-        assert_eq!(ann.expect("subscribed").await["replayed"], 100);
-        assert!(ann.numbers(100).await.into_iter().eq(1..=100));
-    };
-    LocalSet::new().run_until(test).await;
+fn subscribe_to(topic: &str) -> Value {
+    json!({"type": "subscribe", "topic": topic, "lastSeq": 0})
 }
