@@ -3,26 +3,30 @@
 //!
 //! Uses: protocol, backbone, hub, token, auth, histogram, metrics, slo, traces.
 
+mod access;
+mod admission;
 mod traced;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::auth::{Authenticator, Checking, Principal, Revoked};
+use crate::auth::{Authenticator, Principal, Revoked};
 use crate::backbone::{
     Answer, Durability, Handle, History, Now, PageSize, Publication, Published, Replay, Sessions,
     Unavailable,
 };
 use crate::histogram::Distribution;
 use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
-use crate::metrics::{Refused, ShardMetrics, SharedMetrics, Totals};
+use crate::metrics::{ShardMetrics, SharedMetrics, Totals};
 use crate::protocol::{ErrorCode, Position, Refusal, SeqNo, Topic};
 use crate::slo::{Counted, Slo, Window};
 use crate::token::Action;
 use crate::traces::Traces;
+
+pub use admission::Permit;
 
 /// What an answer of the backbone is before it is there.
 pub type Asked<T> = Result<Answer<Result<T, Unavailable>>, Refusal>;
@@ -171,87 +175,6 @@ impl Gateway {
         self.shards[usize::from(shard)].clone()
     }
 
-    /// Who is this?
-    pub fn authenticate(self: &Arc<Self>, token: &str) -> Checking {
-        match self.authenticator().authenticate(self.now().unix_ms, token) {
-            Checking::Done(answer) => Checking::Done(answer.and_then(|who| {
-                self.unrevoked(&who)?;
-                Ok(who)
-            })),
-            Checking::Waiting(answer) => {
-                let gateway = self.clone();
-                Checking::Waiting(Box::pin(async move {
-                    let who = answer.await?;
-                    gateway.still(&who)?;
-                    Ok(who)
-                }))
-            }
-        }
-    }
-
-    /// How tokens are checked now.
-    #[must_use]
-    pub fn authenticator(&self) -> Arc<Authenticator> {
-        self.authenticator.read().clone()
-    }
-
-    /// From now on tokens are checked in this way. Who was let in stays.
-    pub fn trust(&self, authenticator: Authenticator) {
-        *self.authenticator.write() = Arc::new(authenticator);
-    }
-
-    /// Whether somebody who was let in may still act: a request's body may come long after its token.
-    ///
-    /// # Errors
-    /// [`ErrorCode::TokenExpired`], or [`ErrorCode::AuthFailed`] when the token was revoked.
-    pub fn still(&self, principal: &Principal) -> Result<(), Refusal> {
-        principal.unexpired(self.now().unix_ms)?;
-        self.unrevoked(principal)
-    }
-
-    fn unrevoked(&self, principal: &Principal) -> Result<(), Refusal> {
-        if self.revoked.lock().refuses(principal) {
-            let text = "the token was revoked; get a new one";
-            return Err(Refusal::new(ErrorCode::AuthFailed, text));
-        }
-        Ok(())
-    }
-
-    /// Refuses the user's tokens issued until this moment, and the token of this id, from now on. With
-    /// demo auth there is nothing to refuse: the token is only a name, and nothing says when it was given.
-    pub fn revoke(&self, unix_ms: u64, user: Option<&str>, token_id: Option<&str>) {
-        if self.is_demo() {
-            return;
-        }
-        let mut revoked = self.revoked.lock();
-        if let Some(user) = user {
-            revoked.user(unix_ms, user);
-        }
-        if let Some(id) = token_id {
-            revoked.token(unix_ms, id);
-        }
-    }
-
-    /// Whether any token is that user.
-    #[must_use]
-    pub fn is_demo(&self) -> bool {
-        matches!(*self.authenticator(), Authenticator::Demo)
-    }
-
-    /// Whether the principal may do this now.
-    fn allow(&self, principal: &Principal, action: Action, topic: &str) -> Result<(), Refusal> {
-        let verb = match action {
-            Action::Read => "read",
-            Action::Write => "publish to",
-        };
-        if principal.grants.allow(action, topic) {
-            Ok(())
-        } else {
-            let text = format!("your token does not allow you to {verb} this topic");
-            Err(Refusal::new(ErrorCode::AclDenied, text))
-        }
-    }
-
     /// Publishes a message. Topic and id are checked already.
     ///
     /// # Errors
@@ -348,30 +271,6 @@ impl Gateway {
         Ok(self.backbone.history(now, topic, after, page))
     }
 
-    /// Room for one more connection, given back when the permit is dropped.
-    ///
-    /// # Errors
-    /// [`ErrorCode::NotAvailable`] when the gateway is full or going away.
-    pub fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
-        if self.is_draining() {
-            self.shared.refused(Refused::Draining);
-            let text = "the gateway is going away; connect to another one";
-            return Err(Refusal::new(ErrorCode::NotAvailable, text));
-        }
-        let permit = Permit {
-            gateway: self.clone(),
-            order: self.admitted.fetch_add(1, Ordering::Relaxed),
-        };
-        let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        let most = self.max_connections();
-        if most > 0 && before >= most {
-            self.shared.refused(Refused::Full);
-            let text = format!("all {most} connections are taken; try again");
-            return Err(Refusal::new(ErrorCode::NotAvailable, text));
-        }
-        Ok(permit)
-    }
-
     /// Whether the gateway can serve.
     ///
     /// # Errors
@@ -388,34 +287,6 @@ impl Gateway {
     #[must_use]
     pub fn has_backbone(&self) -> bool {
         self.backbone.health().is_ok()
-    }
-
-    /// From now on no new connection is admitted and [`Gateway::ready`] says no.
-    pub fn start_draining(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the gateway is going away.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// WebSockets open now.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// How many WebSockets may be open; 0 is no limit.
-    #[must_use]
-    pub fn max_connections(&self) -> u64 {
-        self.max_connections.load(Ordering::Relaxed)
-    }
-
-    /// Changes how many WebSockets may be open. Those that are stay.
-    pub fn set_max_connections(&self, most: usize) {
-        self.max_connections.store(most as u64, Ordering::Relaxed);
     }
 
     /// All shards added up.
@@ -458,26 +329,5 @@ impl Gateway {
         self.backbone.tend(now);
         let counted = self.counted(&self.totals().latency);
         self.slo_window.lock().mark(now.mono_ms(), counted);
-    }
-}
-
-/// A connection's place under `max-connections`.
-pub struct Permit {
-    gateway: Arc<Gateway>,
-    order: u64,
-}
-
-impl Permit {
-    /// Connections that were admitted later have a higher one. It is given before the client hears of
-    /// being admitted, so a socket that a client opens because it gave up another has a higher one.
-    #[must_use]
-    pub const fn order(&self) -> u64 {
-        self.order
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.gateway.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
