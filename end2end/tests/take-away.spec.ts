@@ -53,12 +53,33 @@ test('the JavaScript program runs', async ({ page }) => {
   expect((await heard).text()).toContain('"data":"from a \\"program\\""')
 })
 
-test('the Python program is one', async ({ page }) => {
+/** Runs a program in Python with a stand-in for the package websockets: a socket that keeps what is sent. */
+const PYTHON = `
+import json, sys, types
+kept = []
+class Socket:
+    def __init__(self, url): kept.append(url)
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def __iter__(self): return iter(())
+    def send(self, frame): kept.append(json.loads(frame))
+for name in ["websockets", "websockets.sync", "websockets.sync.client"]:
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["websockets.sync.client"].connect = Socket
+exec(sys.stdin.buffer.read().decode())
+print(json.dumps(kept))
+`
+
+test('the Python program runs', async ({ page, baseURL }) => {
+  const topic = unique(`it's "odd" \u202e`)
   await open(page)
-  await compose(page, 'publish', { Topic: unique(`it's "odd"`), 'Message ID': 'm-1', Payload: '"ü \\u2028"' })
+  await compose(page, 'publish', { Topic: topic, 'Message ID': 'm-1', Payload: '"ü \\u2028 \\" \\\\"' })
   await button(page, 'Take it away').click()
   const program = await taken(page, 'Python')
-  execFileSync('python3', ['-c', 'import sys; compile(sys.stdin.read(), "program", "exec")'], { input: program })
+  const [url, setup, publish] = JSON.parse(execFileSync('python3', ['-c', PYTHON], { input: program }).toString())
+  expect(url).toBe(`${baseURL!.replace('http', 'ws')}/ws`)
+  expect(setup).toEqual({ type: 'setup', token: 'demo-user', topics: [topic] })
+  expect(publish).toEqual({ type: 'publish', topic, messageId: 'm-1', payload: 'ü \u2028 " \\' })
 })
 
 test('what HTTP lacks is said', async ({ page }) => {
@@ -94,6 +115,53 @@ test('a link brings the message along, and no token', async ({ page, context }) 
   await page.evaluate(() => { location.hash = 'message=subscribe&topic=elsewhere' })
   await expect(field(page, 'Message')).toHaveValue('subscribe')
   await expect(field(page, 'Topic')).toHaveValue('elsewhere')
+})
+
+test('a link and a saved message hold the token nowhere, and say what is missing', async ({ page }) => {
+  const token = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl'
+  const kept = () => page.evaluate(async () => JSON.stringify({ ...localStorage }) + (await navigator.clipboard.readText()))
+  const takes = async (more: string) => {
+    await button(page, 'Copy link').click()
+    await expect(page.getByText(`Copied.${more}`, { exact: true })).toBeVisible()
+    await field(page, 'Save as').fill('it')
+    await button(page, 'Save').click()
+    await expect(page.getByText(`Saved as it.${more}`, { exact: true })).toBeVisible()
+    expect(await kept()).not.toContain('eyJ')
+  }
+  await open(page)
+  await compose(page, 'setup', { Token: token })
+  await compose(page, 'publish', { Payload: `{"as":"${token}"}` })
+  await button(page, 'Take it away').click()
+  await takes(' The token or session ID in it is left out.')
+  await compose(page, 'ping', {})
+  // Words of one's own are no token.
+  await field(page, 'Frame').fill('{"type":"ping","tokens":3}')
+  await takes('')
+  await button(page, 'it').click()
+  await expect(field(page, 'Frame')).toHaveValue('{"type":"ping","tokens":3}')
+  await field(page, 'Frame').fill(`{"type":"refresh","token":"${token}","tokens":3}`)
+  await takes(' The token or session ID in it is left out.')
+  await button(page, 'it').click()
+  await expect(field(page, 'Frame')).toHaveValue('{"type":"refresh","tokens":3}')
+  await field(page, 'Frame').fill(`{"type":"refresh","token":"${token}"`)
+  await takes(' The text edited by hand is left out: it speaks of a token or a session and is no JSON object.')
+})
+
+test('a message that the browser does not store is kept as long as the page', async ({ page }) => {
+  await page.addInitScript(() => {
+    Storage.prototype.setItem = () => {
+      throw new DOMException('full', 'QuotaExceededError')
+    }
+  })
+  await open(page)
+  await button(page, 'Take it away').click()
+  for (const name of ['one', 'two']) {
+    await field(page, 'Save as').fill(name)
+    await button(page, 'Save').click()
+    await expect(page.getByText(`${name} is kept until this page is closed only: the browser stores nothing more.`)).toBeVisible()
+  }
+  await button(page, 'Delete two').click()
+  await expect(page.getByRole('list', { name: 'Saved messages' }).getByRole('listitem')).toHaveText(/^one/)
 })
 
 test('two pages keep their named messages beside each other', async ({ page, context }) => {

@@ -118,7 +118,9 @@ pub(crate) fn load(_place: Stored) -> Option<String> {
 }
 
 /// Nothing is kept.
-pub(crate) fn save(_place: Stored, _text: &str) {}
+pub(crate) fn save(_place: Stored, _text: &str) -> bool {
+    false
+}
 
 /// The server is not sent it.
 pub(crate) fn fragment() -> Option<String> {

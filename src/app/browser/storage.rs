@@ -22,10 +22,7 @@ pub(crate) fn load(place: Stored) -> Option<String> {
     storage()?.get_item(key(place)).ok().flatten()
 }
 
-/// Keeps a text.
-pub(crate) fn save(place: Stored, text: &str) {
-    if let Some(storage) = storage() {
-        // A full storage forgets; that is no reason to disturb anyone.
-        let _ = storage.set_item(key(place), text);
-    }
+/// Keeps a text; `false` where the browser does not: it forbids it, or is full.
+pub(crate) fn save(place: Stored, text: &str) -> bool {
+    storage().is_some_and(|storage| storage.set_item(key(place), text).is_ok())
 }

@@ -100,7 +100,12 @@ fn copied(ok: bool) -> &'static str {
 fn Link(page: Page) -> impl IntoView {
     let outcome = RwSignal::new(String::new());
     let copy = move |_| match untrack(move || page.link()) {
-        Some(link) => browser::copy(&link, move |ok| outcome.set(copied(ok).into())),
+        Some((link, left_out)) => browser::copy(&link, move |ok| {
+            outcome.set(match left_out {
+                Some(words) if ok => format!("{} {words}", copied(ok)),
+                _ => copied(ok).into(),
+            });
+        }),
         None => outcome.set("This is too long for a link: save it under a name instead.".into()),
     };
     view! {
@@ -128,11 +133,8 @@ fn Named(page: Page) -> impl IntoView {
         page.library.with(own)
     });
     let save = move || match page.keep_as(&name.get_untracked()) {
-        Ok(()) => {
-            outcome.set(format!(
-                "Saved as {}.",
-                visible(name.get_untracked().trim())
-            ));
+        Ok(words) => {
+            outcome.set(words);
             name.set(String::new());
         }
         Err(why) => outcome.set(why),

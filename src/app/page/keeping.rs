@@ -6,11 +6,12 @@ use super::super::browser::{self, Stored};
 use super::super::playground::client::ClientId;
 use super::super::playground::kept::{Kept, Library};
 use super::super::playground::takeaway::Composed;
+use super::super::playground::text::visible;
 use super::{Desk, Page};
 
 impl Page {
-    /// Takes up the last choices of the first client and the named messages, and keeps them as they
-    /// change. What the page's address says comes before the last choices.
+    /// Takes up the last choices of the first client, which are kept as they change, and the named
+    /// messages. What the page's address says comes before the last choices.
     pub(super) fn restore(self) {
         let desk = self.desk_of(ClientId::FIRST);
         let last = browser::load(Stored::Choices).and_then(|text| Kept::from_text(&text));
@@ -26,18 +27,32 @@ impl Page {
         });
         self.look_up();
         let Desk { url, draft, .. } = desk;
-        keep(Stored::Choices, move || {
-            url.with(|url| draft.with(|draft| Kept::of(url, draft, None).to_text()))
+        Effect::new(move |_| {
+            let kept = url.with(|url| draft.with(|draft| Kept::of(url, draft, None).0));
+            if let Some(text) = kept.to_text() {
+                // Where it is not stored it is forgotten: no reason to disturb anyone.
+                let _ = browser::save(Stored::Choices, &text);
+            }
         });
-        keep(Stored::Library, move || self.library.with(Library::to_text));
     }
 
     /// The named messages as they are kept: another page of this browser may have changed them.
     fn look_up(self) {
+        if !self.library_kept.get_value() {
+            return;
+        }
         let kept = browser::load(Stored::Library);
         if let Some(library) = kept.and_then(|text| Library::from_text(&text)) {
             self.library.set(library);
         }
+    }
+
+    /// Stores the named messages. Returns whether the browser keeps them.
+    fn store(self) -> bool {
+        let text = self.library.with_untracked(Library::to_text);
+        let stored = text.is_some_and(|text| browser::save(Stored::Library, &text));
+        self.library_kept.set_value(stored);
+        stored
     }
 
     fn lay_out(self, desk: Desk, kept: Kept) {
@@ -52,8 +67,8 @@ impl Page {
         desk.refusal.set(String::new());
     }
 
-    /// What the active client has composed, to keep.
-    fn kept(self) -> Kept {
+    /// What the active client has composed, to keep, and in words what is missing of it.
+    fn kept(self) -> (Kept, Option<&'static str>) {
         let desk = self.desk();
         desk.edited.with(|edited| {
             let url = desk.url.get();
@@ -73,28 +88,44 @@ impl Page {
         })
     }
 
-    /// A link to the page with what the active client has composed; `None` when that is too long.
+    /// A link to the page with what the active client has composed, and in words what is missing of it;
+    /// `None` when that is too long.
     #[must_use]
-    pub(crate) fn link(self) -> Option<String> {
-        let fragment = self.kept().to_fragment(&self.ws_origin.get())?;
-        Some(format!("{}/docs#{fragment}", self.http_origin.get()))
+    pub(crate) fn link(self) -> Option<(String, Option<&'static str>)> {
+        let (kept, left_out) = self.kept();
+        let fragment = kept.to_fragment(&self.ws_origin.get())?;
+        let link = format!("{}/docs#{fragment}", self.http_origin.get());
+        Some((link, left_out))
     }
 
-    /// Keeps what the active client has composed under a name.
+    /// Keeps what the active client has composed under a name. Returns in words what became of it.
     ///
     /// # Errors
     /// In words, when it cannot be kept.
-    pub(crate) fn keep_as(self, name: &str) -> Result<(), String> {
-        let kept = untrack(move || self.kept());
+    pub(crate) fn keep_as(self, name: &str) -> Result<String, String> {
+        let (kept, left_out) = untrack(move || self.kept());
         self.look_up();
         let put = self.library.try_update(|library| library.put(name, kept));
-        put.unwrap_or(Ok(()))
+        put.unwrap_or(Ok(()))?;
+        let name = visible(name.trim());
+        let saved = if self.store() {
+            format!("Saved as {name}.")
+        } else {
+            format!(
+                "{name} is kept until this page is closed only: the browser stores nothing more."
+            )
+        };
+        Ok(match left_out {
+            Some(words) => format!("{saved} {words}"),
+            None => saved,
+        })
     }
 
     /// Forgets a named message.
     pub(crate) fn forget(self, name: &str) {
         self.look_up();
         self.library.update(|library| library.remove(name));
+        self.store();
     }
 
     /// Lays a named message on the desk of the active client.
@@ -106,13 +137,4 @@ impl Page {
             self.lay_out(self.desk_now(), kept);
         }
     }
-}
-
-/// Stores a text again whenever it changes.
-fn keep(place: Stored, text: impl Fn() -> Option<String> + 'static) {
-    Effect::new(move |_| {
-        if let Some(text) = text() {
-            browser::save(place, &text);
-        }
-    });
 }

@@ -58,6 +58,8 @@ pub(crate) struct Page {
     pub(crate) offline_s: RwSignal<u32>,
     /// Messages under names.
     pub(crate) library: RwSignal<Library>,
+    /// Whether the browser keeps the library as it is; where not, it is this page's alone.
+    library_kept: StoredValue<bool>,
     desks: StoredValue<[Desk; ClientId::ALL.len()]>,
 }
 
@@ -79,6 +81,7 @@ impl Page {
             run: RwSignal::new(None),
             offline_s: RwSignal::new(5),
             library: RwSignal::new(Library::default()),
+            library_kept: StoredValue::new(true),
             desks: StoredValue::new(ClientId::ALL.map(desk)),
         }
     }

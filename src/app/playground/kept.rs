@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::draft::{Draft, LABELS};
-use super::takeaway::is_secret;
+use super::secrets::{forms, without, without_opening, without_query};
 use super::takeaway::quoting::{path_segment, unescaped};
 
 /// Fields that are nobody else's business, or mean nothing later.
@@ -17,6 +17,11 @@ const NOT_KEPT: [&str; 5] = [
     "lastSeqPerTopic",
     "epochs",
 ];
+/// Said where something is missing of what was edited by hand, or of a field.
+const NO_SECRET: &str = "The token or session ID in it is left out.";
+/// Said where what was edited by hand is missing.
+const NO_TEXT: &str =
+    "The text edited by hand is left out: it speaks of a token or a session and is no JSON object.";
 /// More bytes are not kept.
 const MAX_BYTES: usize = 64 * 1024;
 /// A longer link is not made and not read: programs cut them.
@@ -38,25 +43,34 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Takes what is worth keeping. A text that was edited by hand and speaks of a token or a session
-    /// is not; its fields are.
+    /// Takes what is worth keeping. Returns also what is missing of it that is not in [`NOT_KEPT`], in
+    /// words.
     #[must_use]
-    pub fn of(url: &str, draft: &Draft, edited: Option<&str>) -> Self {
-        let fields = draft.fields().filter(|(name, _)| !NOT_KEPT.contains(name));
-        let token = draft.get("token");
-        let private = |text: &str| {
-            let lower = text.to_ascii_lowercase();
-            let speaks_of_it = lower.contains("token") || lower.contains("sessionid");
-            speaks_of_it || (is_secret(token) && text.contains(token))
-        };
-        Self {
-            url: without_secrets(url).to_owned(),
+    pub fn of(url: &str, draft: &Draft, edited: Option<&str>) -> (Self, Option<&'static str>) {
+        let hidden = forms([draft.get("token")]);
+        let public = |text: &str| without(text, &hidden).into_owned();
+        let kept = Self {
+            url: public(without_query(url)),
             kind: draft.kind().name.to_owned(),
-            fields: fields
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            fields: draft
+                .fields()
+                .filter(|(name, _)| !NOT_KEPT.contains(name))
+                .map(|(name, value)| (name.to_owned(), public(value)))
                 .collect(),
-            by_hand: edited.filter(|text| !private(text)).map(ToOwned::to_owned),
-        }
+            by_hand: edited
+                .and_then(without_opening)
+                .map(|text| without(text, &hidden).into_owned()),
+        };
+        let of_frame = draft.kind().fields.iter();
+        let as_it_was = of_frame
+            .filter_map(|field| Some((field.name, kept.fields.get(field.name)?)))
+            .all(|(name, value)| draft.get(name) == value);
+        let left_out = match (edited, kept.by_hand.as_deref()) {
+            (Some(_), None) => Some(NO_TEXT),
+            (text, by_hand) if text == by_hand && as_it_was => None,
+            _ => Some(NO_SECRET),
+        };
+        (kept, left_out)
     }
 
     /// As text; `None` when it is too long to keep.
@@ -111,7 +125,7 @@ impl Kept {
             let value = unescaped(value)?;
             match name {
                 "message" => kept.kind = value,
-                "url" => without_secrets(&value).clone_into(&mut kept.url),
+                "url" => without_query(&value).clone_into(&mut kept.url),
                 "frame" => kept.by_hand = Some(value),
                 name if !NOT_KEPT.contains(&name) => {
                     kept.fields.insert(name.to_owned(), value);
@@ -209,12 +223,6 @@ fn within_bytes(value: &impl Serialize) -> Option<String> {
     (text.len() <= MAX_BYTES).then_some(text)
 }
 
-/// An address without its query, its fragment and whom it names, where secrets may stand.
-pub(super) fn without_secrets(url: &str) -> &str {
-    let url = url.split(['?', '#']).next().unwrap_or_default().trim();
-    if url.contains('@') { "" } else { url }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,8 +239,9 @@ mod tests {
 
     #[test]
     fn choices_come_back_and_secrets_do_not_go() {
-        let kept = Kept::of("ws://h/ws?access_token=s3cret", &draft(), None);
-        let by_hand = |text| Kept::of("ws://s3:s3@h", &draft(), Some(text));
+        let (kept, left_out) = Kept::of("ws://h/ws?access_token=s3cret", &draft(), None);
+        assert_eq!(left_out, None);
+        let by_hand = |text| Kept::of("ws://s3:s3@h", &draft(), Some(text)).0;
         let by_hand = [r#"{"token":"s3cret"}"#, r#"{"Token":"s3cret"}"#].map(by_hand);
         let home = "ws://h";
         for kept in [&kept, &by_hand[0], &by_hand[1]] {
@@ -258,9 +267,52 @@ mod tests {
     }
 
     #[test]
+    fn the_token_goes_in_no_other_field_either() {
+        const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl";
+        for field in ["topic", "payload", "sig"] {
+            let mut draft = draft();
+            draft.set("token", format!("{JWT} "));
+            draft.set(field, format!("\"{JWT}\""));
+            let by_hand = format!(r#"{{"type":"publish","payload":"{JWT}"}}"#);
+            for edited in [None, Some(by_hand.as_str())] {
+                let (kept, left_out) = Kept::of(&format!("ws://h/{JWT}"), &draft, edited);
+                let (text, link) = (kept.to_text().unwrap(), kept.to_fragment("").unwrap());
+                for text in [text, link] {
+                    assert!(
+                        !text.contains("eyJ") && text.contains("YOUR_TOKEN"),
+                        "{text}"
+                    );
+                }
+                assert_eq!(left_out, Some(NO_SECRET));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_edited_by_hand_stays_but_for_what_opens_a_session() {
+        let of = |text| {
+            let (kept, left_out) = Kept::of("ws://h/ws", &draft(), Some(text));
+            let by_hand = kept.restore(&mut Draft::default()).1;
+            (by_hand.unwrap_or_default(), left_out)
+        };
+        for text in [
+            r#"{"type":"publish","payload":{"tokens":3, "token":1}}"#,
+            r#"{"type":"subscribe","topic":"tokens"}"#,
+            "{ bad",
+        ] {
+            assert_eq!(of(text), (text.to_owned(), None));
+        }
+        let rest = r#"{"type":"setup","topics":["a"]}"#.to_owned();
+        let setup = r#"{"type":"setup","token":"ann","topics":["a"]}"#;
+        assert_eq!(of(setup), (rest, Some(NO_SECRET)));
+        let torn = r#"{"type":"setup","token":"ann""#;
+        assert_eq!(of(torn), (String::new(), Some(NO_TEXT)));
+    }
+
+    #[test]
     fn a_link_is_about_this_gateway_and_this_frame() {
-        let link = Kept::of("ws://h/ws", &draft(), Some("{ bad")).to_fragment("ws://h");
-        let link = link.unwrap();
+        let (kept, _) = Kept::of("ws://h/ws", &draft(), Some("{ bad"));
+        let link = kept.to_fragment("ws://h").unwrap();
         assert!(link.starts_with("message=publish&url=%2Fws&"), "{link}");
         assert!(!link.contains("topics"), "{link}");
         let (url, edited) = Kept::from_fragment(&format!("#{link}"))
@@ -285,14 +337,14 @@ mod tests {
         let mut draft = Draft::default();
         draft.choose("publish");
         draft.set("payload", "x".repeat(MAX_BYTES));
-        let kept = Kept::of("ws://h/ws", &draft, None);
+        let (kept, _) = Kept::of("ws://h/ws", &draft, None);
         assert_eq!((kept.to_text(), kept.to_fragment("")), (None, None));
     }
 
     #[test]
     fn a_name_is_one_message() {
         let mut library = Library::default();
-        let kept = Kept::of("", &draft(), None);
+        let (kept, _) = Kept::of("", &draft(), None);
         assert!(library.put("  ", kept.clone()).is_err());
         assert!(
             library
@@ -322,7 +374,7 @@ mod tests {
         let mut long = Draft::default();
         long.set("payload", "x".repeat(MAX_BYTES));
         assert!(
-            put(0, &Kept::of("", &long, None))
+            put(0, &Kept::of("", &long, None).0)
                 .unwrap_err()
                 .contains("KiB")
         );

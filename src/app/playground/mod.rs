@@ -24,6 +24,7 @@ mod next_step;
 pub mod phase;
 pub mod replaying;
 pub mod scenario;
+pub mod secrets;
 pub mod session_file;
 pub mod slots;
 pub mod takeaway;

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::client::ClientId;
-use super::super::kept::without_secrets;
 use super::super::log::{Row, Way};
-use super::super::takeaway::{YOUR_TOKEN, is_secret, without_tokens};
+use super::super::secrets::{forms, without, without_query, without_tokens};
 use super::super::text::escaped;
 use super::{FORMAT, MAX_FILE_BYTES, MAX_LINE_BYTES, VERSION, moment};
 use crate::protocol::{ClientMessage, ServerMessage, decode_client, decode_server};
@@ -35,16 +34,12 @@ pub fn write(mut export: Export<'_>) -> String {
     export
         .tokens
         .extend(export.rows.iter().filter_map(|row| token_of(row)));
-    export.tokens.retain(|token| is_secret(token));
-    // A token may be the beginning of another.
-    export
-        .tokens
-        .sort_by_key(|token| std::cmp::Reverse(token.len()));
+    let hidden = forms(export.tokens.iter().map(String::as_str));
     let mut users = Users::new(&export);
     let lines: Vec<String> = export
         .rows
         .iter()
-        .map(|row| line(row, users.of(row), &export.tokens))
+        .map(|row| line(row, users.of(row), &hidden))
         .collect();
     let mut bytes = HEADER_BYTES;
     let fitting = lines.iter().rev().take_while(|line| {
@@ -91,10 +86,10 @@ impl Users {
     }
 }
 
-fn line(row: &Row, user: &str, tokens: &[String]) -> String {
-    let user = &without(user.into(), tokens);
+fn line(row: &Row, user: &str, hidden: &[String]) -> String {
+    let user = &without(user, hidden);
     let written = match public(row) {
-        Some(text) => written(row, row.way, &row.kind, user, &without(text, tokens)),
+        Some(text) => written(row, row.way, &row.kind, user, &without(text, hidden)),
         None => left_out(row, user, "A text that may hold a token was left out."),
     };
     if written.len() > MAX_LINE_BYTES {
@@ -150,18 +145,9 @@ fn token_of(row: &Row) -> Option<String> {
 fn public(row: &Row) -> Option<Cow<'_, str>> {
     let text: &str = &row.text;
     match row.way {
-        Way::Note if row.kind == "open" => return Some(without_secrets(text).into()),
+        Way::Note if row.kind == "open" => return Some(without_query(text).into()),
         Way::Received | Way::Note => return Some(text.into()),
         Way::Sent => {}
     }
     without_tokens(text, |_| true)
-}
-
-fn without<'a>(mut text: Cow<'a, str>, tokens: &[String]) -> Cow<'a, str> {
-    for token in tokens {
-        if text.contains(token.as_str()) {
-            text = text.replace(token.as_str(), YOUR_TOKEN).into();
-        }
-    }
-    text
 }

@@ -7,20 +7,8 @@ pub(super) mod quoting;
 use std::borrow::Cow;
 
 use super::draft::Draft;
-use super::kept::without_secrets;
-use crate::protocol::{ClientMessage, decode_client, encode_client};
+use super::secrets::{YOUR_TOKEN, forms, is_secret, without, without_query, without_tokens};
 pub use languages::Language;
-
-/// What stands where a token was.
-pub const YOUR_TOKEN: &str = "YOUR_TOKEN";
-/// A longer token is no user's name.
-const LONGEST_NAME: usize = 32;
-
-/// Whether a text is a token that others must not see, and not just the name of a demo user.
-#[must_use]
-pub fn is_secret(token: &str) -> bool {
-    token.len() > LONGEST_NAME || token.matches('.').count() == 2
-}
 
 /// What was composed, ready to be written in any language.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +26,10 @@ impl Composed {
     #[must_use]
     pub fn new(ws_url: &str, draft: &Draft, edited: Option<&str>) -> Self {
         let token = draft.get("token");
+        let hidden = forms([token]);
         let frame = match edited {
-            None => Some(without(&draft.frame(), token).into_owned()),
-            Some(text) => without_tokens(&without(text, token), is_secret).map(Cow::into_owned),
+            None => Some(without(draft.frame(), &hidden).into_owned()),
+            Some(text) => without_tokens(&without(text, &hidden), is_secret).map(Cow::into_owned),
         };
         let token = if is_secret(token) { YOUR_TOKEN } else { token }.to_owned();
         let opens = matches!(draft.kind().name, "setup" | "resume");
@@ -48,10 +37,10 @@ impl Composed {
             let mut setup = Draft::default();
             setup.set("token", token.clone());
             setup.set("topics", first_topics(draft));
-            setup.frame()
+            without(setup.frame(), &hidden).into_owned()
         };
         Self {
-            ws_url: without_secrets(ws_url).to_owned(),
+            ws_url: without(without_query(ws_url), &hidden).into_owned(),
             setup: (!opens).then(setup),
             token,
             frame,
@@ -93,37 +82,6 @@ fn first_topics(draft: &Draft) -> &str {
     }
 }
 
-/// A text with a secret token replaced.
-fn without<'a>(text: &'a str, token: &str) -> Cow<'a, str> {
-    if is_secret(token) && text.contains(token) {
-        Cow::Owned(text.replace(token, YOUR_TOKEN))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// The text of a frame that is sent, with the tokens that are to be hidden replaced. `None` where a text
-/// speaks of a token and is no frame: nobody can tell where it stands.
-#[must_use]
-pub fn without_tokens(text: &str, hide: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
-    let speaks_of_it = || text.to_ascii_lowercase().contains("token");
-    let Ok(mut frame) = decode_client(text) else {
-        return (!speaks_of_it()).then(|| text.into());
-    };
-    let token = match &mut frame {
-        ClientMessage::Setup(f) => Some(&mut f.token),
-        ClientMessage::Resume(f) => Some(&mut f.token),
-        ClientMessage::Refresh(f) => Some(&mut f.token),
-        _ if speaks_of_it() => None,
-        _ => return Some(text.into()),
-    };
-    if let Some(token) = token.filter(|token| hide(token)) {
-        *token = YOUR_TOKEN.into();
-    }
-    // A field that the frame does not have is not written either.
-    Some(encode_client(&frame).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +95,8 @@ mod tests {
             draft.choose(kind);
             draft.set("token", JWT);
             draft.set("messageId", "m-1");
+            draft.set("topic", JWT);
+            draft.set("sig", JWT);
             let by_hand = format!(r#"{{"type":"setup","token":"{JWT}"}}"#);
             for edited in [None, Some(by_hand.as_str())] {
                 let url = format!("ws://h/ws?access_token={JWT}");
