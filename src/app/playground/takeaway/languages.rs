@@ -184,6 +184,7 @@ fn lines(composed: &Composed, line: impl Fn(&str) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::super::draft::Draft;
+    use super::super::quoting::tests::{NASTY, said_by};
     use super::*;
 
     /// What is written in Rust, compiled.
@@ -262,5 +263,22 @@ mod tests {
         );
         let text = composed.written_in(Language::Websocat).unwrap();
         assert!(text.contains(r#"'{ "type": "ping"}'"#), "{text}");
+    }
+
+    #[test]
+    fn a_shell_hands_websocat_the_frames() {
+        for nasty in NASTY {
+            let mut draft = Draft::default();
+            draft.choose("publish");
+            draft.set("messageId", nasty);
+            draft.set("payload", serde_json::to_string(nasty).unwrap());
+            let composed = Composed::new("ws://h/ws", &draft, None);
+            let text = composed.written_in(Language::Websocat).unwrap();
+            let (printf, websocat) = text.rsplit_once(" |\n").unwrap();
+            assert_eq!(websocat, "  websocat --no-close 'ws://h/ws'");
+            let frames: Vec<_> = composed.frames().collect();
+            let lines = said_by("sh", &["-c", printf]);
+            assert_eq!(lines.lines().collect::<Vec<_>>(), frames);
+        }
     }
 }

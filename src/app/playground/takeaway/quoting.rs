@@ -71,14 +71,14 @@ pub(in super::super) fn unescaped(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::process::Command;
 
     use proptest::prelude::*;
 
     use super::*;
 
-    const NASTY: [&str; 8] = [
+    pub(in super::super) const NASTY: [&str; 8] = [
         "plain",
         r#"it's "quoted" \ and $(touch x) `y` ${z}"#,
         "two\nlines\ttab\r",
@@ -89,7 +89,7 @@ mod tests {
         "%41+%zz\u{7f}\u{1b}[0m",
     ];
 
-    fn said_by(program: &str, arguments: &[&str]) -> String {
+    pub(in super::super) fn said_by(program: &str, arguments: &[&str]) -> String {
         let out = Command::new(program).args(arguments).output().unwrap();
         assert!(out.status.success(), "{arguments:?}");
         String::from_utf8(out.stdout).unwrap()
@@ -109,6 +109,15 @@ mod tests {
             let line = format!("process.stdout.write({})", script(text));
             assert_eq!(said_by("node", &["-e", &line]), text);
             assert!(script(text).is_ascii() || !script(text).contains('\u{202e}'));
+        }
+    }
+
+    #[test]
+    fn python_says_back_what_it_was_given() {
+        for text in NASTY {
+            let out = "__import__('sys').stdout.buffer.write";
+            let line = format!("{out}({}.encode())", script(text));
+            assert_eq!(said_by("python3", &["-c", &line]), text);
         }
     }
 
