@@ -25,6 +25,38 @@ test('the gateway says how it is, every second', async ({ page }) => {
   await expect(path).toHaveAttribute('d', /^M.*L.*L/)
 })
 
+test('what the gateway said stands where it was said, and is still there when the tool is opened again', async ({ page }) => {
+  // Time passes when the test says so.
+  await page.addInitScript(() => {
+    Object.assign(window, { passed: 0 })
+    performance.now = () => (window as unknown as { passed: number }).passed
+    window.EventSource = class {
+      onmessage?: (event: { data: string }) => void
+      constructor() {
+        Object.assign(window, { tell: (data: string) => this.onmessage?.({ data }) })
+      }
+      close() {}
+    } as unknown as typeof EventSource
+  })
+  await open(page)
+  const stats = await (await page.request.get('/stats')).text()
+  const told = (seconds: number[]) => page.evaluate(([stats, seconds]) => {
+    for (const second of seconds as number[]) {
+      Object.assign(window, { passed: 1000 * second })
+      ;(window as unknown as { tell: (text: string) => void }).tell(stats as string)
+    }
+  }, [stats, seconds])
+  const path = page.getByRole('img', { name: /^Connections/ }).locator('path')
+  await button(page, 'Pictures').click()
+  await told([10, 11, 12])
+  await expect(path).toHaveAttribute('d', /^M236\.0 [\d.]+L238\.0 [\d.]+L240\.0 [\d.]+$/)
+  await button(page, 'Pictures').click()
+  await button(page, 'Pictures').click()
+  await told([70])
+  // A minute was not heard: half of the picture is empty.
+  await expect(path).toHaveAttribute('d', /^M120\.0 [\d.]+L122\.0 [\d.]+L124\.0 [\d.]+M240\.0 [\d.]+$/)
+})
+
 test('a gateway that is away is asked again', async ({ page }) => {
   let asked = 0
   // An answer that is no stream ends an EventSource for good.

@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use super::super::browser;
 use super::super::page::Page;
 use super::super::playground::Playground;
-use super::super::playground::figures::{PerSecond, line};
-use super::super::playground::gateway::Moments;
+use super::super::playground::figures::{PerSecond, Point, evenly, line};
+use super::super::playground::gateway::Stats;
 use super::super::playground::latencies::{BUCKETS, Latencies, bars, bound_words};
 use super::super::playground::text::span;
 use super::topics::Topics;
@@ -26,7 +26,8 @@ const TOPICS: usize = 20;
 pub fn Pictures(page: Page) -> impl IntoView {
     let now = RwSignal::new(browser::now());
     browser::every_second(move || now.set(browser::now()));
-    let moments = RwSignal::new(Moments::default());
+    // What was heard before the tool was opened is still there.
+    let moments = page.moments;
     let heard = RwSignal::new(false);
     browser::follow("/stats/stream", move |text| {
         let take = |text: String| moments.try_update(|m| m.take(browser::now(), &text));
@@ -34,7 +35,7 @@ pub fn Pictures(page: Page) -> impl IntoView {
     });
     let mine = move |which: fn(&Page) -> PerSecond| {
         let now = now.get();
-        which(&page).before(now).map(f64::from).to_vec()
+        vec![evenly(&which(&page).before(now))]
     };
     let sent = move || mine(|page| page.playground.with_untracked(|p| p.figures().sent.clone()));
     let received = move || {
@@ -43,6 +44,8 @@ pub fn Pictures(page: Page) -> impl IntoView {
                 .with_untracked(|p| p.figures().received.clone())
         })
     };
+    let figure = move |of: fn(&Stats) -> u64| moments.with(|m| m.over_time(now.get(), of));
+    let rate = move |of: fn(&Stats) -> u64| moments.with(|m| m.rate(now.get(), of));
     let here = Memo::new(move |_| {
         now.track();
         page.playground.with_untracked(Playground::latencies)
@@ -67,22 +70,10 @@ pub fn Pictures(page: Page) -> impl IntoView {
                 "Waiting for the gateway's numbers."
             </p>
             <div class="charts">
-                <Chart
-                    title="Connections"
-                    values=move || moments.with(|m| m.over_time(|s| s.connections))
-                />
-                <Chart
-                    title="Subscriptions"
-                    values=move || moments.with(|m| m.over_time(|s| s.subscriptions))
-                />
-                <Chart
-                    title="Published a second"
-                    values=move || moments.with(|m| m.rate(|s| s.published))
-                />
-                <Chart
-                    title="Delivered a second"
-                    values=move || moments.with(|m| m.rate(|s| s.delivered))
-                />
+                <Chart title="Connections" values=move || figure(|s| s.connections) />
+                <Chart title="Subscriptions" values=move || figure(|s| s.subscriptions) />
+                <Chart title="Published a second" values=move || rate(|s| s.published) />
+                <Chart title="Delivered a second" values=move || rate(|s| s.delivered) />
             </div>
             <h3>"How long deliveries took"</h3>
             <Histogram here there />
@@ -94,13 +85,16 @@ pub fn Pictures(page: Page) -> impl IntoView {
 #[component]
 fn Chart(
     title: &'static str,
-    values: impl Fn() -> Vec<f64> + Send + Sync + Copy + 'static,
+    values: impl Fn() -> Vec<Vec<Point>> + Send + Sync + Copy + 'static,
 ) -> impl IntoView {
     let values = Memo::new(move |_| values());
     let words = move || {
         values.with(|values| {
-            let most = values.iter().copied().fold(0.0, f64::max);
-            let last = values.last().copied().unwrap_or_default();
+            let mut values = values.iter().flatten().map(|(_, value)| *value);
+            let Some(first) = values.next() else {
+                return "none yet".to_owned();
+            };
+            let (last, most) = values.fold((first, first), |(_, most), v| (v, most.max(v)));
             format!("now {}, most {}", round(last), round(most))
         })
     };

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::super::browser;
 use super::super::playground::Playground;
-use super::super::playground::figures::{MAX_TOPICS, SECONDS, TopicFigures, line};
+use super::super::playground::figures::{MAX_TOPICS, SECONDS, TopicFigures, evenly, line};
 use super::super::playground::text::{clock, visible};
 
 /// The field of a sparkline, in its own units.
@@ -67,7 +67,7 @@ pub fn Topics(playground: RwSignal<Playground>, now: RwSignal<f64>, most: usize)
 
 fn row(name: &str, figures: &TopicFigures, now: f64) -> impl IntoView + use<> {
     let counts = figures.rate.before(now);
-    let path = line(&counts.map(f64::from), WIDTH, HEIGHT);
+    let path = line(&[evenly(&counts)], WIDTH, HEIGHT);
     let sum: u32 = counts.iter().sum();
     view! {
         <tr>

@@ -17,7 +17,7 @@ use super::browser;
 use super::components::Tool;
 use super::playground::client::{Client, ClientId};
 use super::playground::draft::label;
-use super::playground::gateway::Stats;
+use super::playground::gateway::{Moments, Stats};
 use super::playground::kept::Library;
 use super::playground::phase::Phase;
 use super::playground::scenario::Run;
@@ -60,6 +60,8 @@ pub(crate) struct Page {
     pub(crate) library: RwSignal<Library>,
     /// Whether the browser keeps the library as it is; where not, it is this page's alone.
     library_kept: StoredValue<bool>,
+    /// What the gateway said of itself.
+    pub(crate) moments: RwSignal<Moments>,
     desks: StoredValue<[Desk; ClientId::ALL.len()]>,
 }
 
@@ -82,6 +84,7 @@ impl Page {
             offline_s: RwSignal::new(5),
             library: RwSignal::new(Library::default()),
             library_kept: StoredValue::new(true),
+            moments: RwSignal::new(Moments::default()),
             desks: StoredValue::new(ClientId::ALL.map(desk)),
         }
     }

@@ -137,17 +137,30 @@ impl Figures {
     }
 }
 
-/// The path of a line through values, from left to right over a field of this size; the highest value
+/// A point of a picture: its place between the left edge, 0, and the right one, 1; and its value.
+pub type Point = (f64, f64);
+
+/// Counts of seconds that follow each other, from edge to edge.
+#[must_use]
+pub fn evenly(counts: &[u32]) -> Vec<Point> {
+    let last = (counts.len().max(2) - 1) as f64;
+    let point = |(at, count): (usize, &u32)| (at as f64 / last, f64::from(*count));
+    counts.iter().enumerate().map(point).collect()
+}
+
+/// The path of lines through the points of each stretch, over a field of this size; the highest value
 /// touches the top. A field of zeros lies at the bottom.
 #[must_use]
-pub fn line(values: &[f64], width: f64, height: f64) -> String {
-    let most = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let step = width / (values.len().max(2) - 1) as f64;
-    let mut path = String::with_capacity(values.len() * 12);
-    for (at, value) in values.iter().enumerate() {
-        let (x, y) = (step * at as f64, height - value / most * height);
-        let verb = if at == 0 { 'M' } else { 'L' };
-        path.push_str(&format!("{verb}{x:.1} {y:.1}"));
+pub fn line(stretches: &[Vec<Point>], width: f64, height: f64) -> String {
+    let values = stretches.iter().flatten().map(|(_, value)| *value);
+    let most = values.fold(f64::MIN_POSITIVE, f64::max);
+    let mut path = String::new();
+    for stretch in stretches {
+        for (at, (place, value)) in stretch.iter().enumerate() {
+            let (x, y) = (width * place, height - value / most * height);
+            let verb = if at == 0 { 'M' } else { 'L' };
+            path.push_str(&format!("{verb}{x:.1} {y:.1}"));
+        }
     }
     path
 }
@@ -194,11 +207,11 @@ mod tests {
 
     #[test]
     fn a_line_spans_its_field() {
-        assert_eq!(
-            line(&[0.0, 5.0, 10.0], 100.0, 20.0),
-            "M0.0 20.0L50.0 10.0L100.0 0.0"
-        );
-        assert_eq!(line(&[0.0, 0.0], 10.0, 20.0), "M0.0 20.0L10.0 20.0");
-        assert_eq!(line(&[], 10.0, 20.0), "");
+        let whole = |counts: &[u32]| line(&[evenly(counts)], 100.0, 20.0);
+        assert_eq!(whole(&[0, 5, 10]), "M0.0 20.0L50.0 10.0L100.0 0.0");
+        assert_eq!(whole(&[0, 0]), "M0.0 20.0L100.0 20.0");
+        assert_eq!(whole(&[]), "");
+        let torn = [vec![(0.5, 1.0)], vec![(0.7, 2.0), (0.8, 0.0)]];
+        assert_eq!(line(&torn, 10.0, 20.0), "M5.0 10.0M7.0 0.0L8.0 20.0");
     }
 }

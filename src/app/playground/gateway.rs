@@ -4,10 +4,15 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::figures::Point;
 use super::latencies::Latencies;
 
-/// Moments that are kept.
+/// Moments that are kept: one a second.
 pub const MOMENTS: usize = 120;
+/// What is drawn ends now and began this long before, in milliseconds.
+const WINDOW_MS: f64 = 120_000.0;
+/// Where nothing was heard for longer, in milliseconds, nothing is drawn.
+const GAP_MS: f64 = 3_000.0;
 
 /// What is looked at of `/stats`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,25 +100,46 @@ impl Moments {
         self.all.back().map(|(_, stats)| stats)
     }
 
-    /// One of its figures over time.
+    /// One of its figures over time: stretches without a gap.
     #[must_use]
-    pub fn over_time(&self, figure: impl Fn(&Stats) -> u64) -> Vec<f64> {
-        self.all
-            .iter()
-            .map(|(_, stats)| figure(stats) as f64)
-            .collect()
+    pub fn over_time(&self, now_ms: f64, figure: impl Fn(&Stats) -> u64) -> Vec<Vec<Point>> {
+        let values = self.all.iter();
+        self.drawn(
+            now_ms,
+            values.map(|(at, stats)| (*at, figure(stats) as f64)),
+        )
     }
 
-    /// How fast one of its counters rose between moments, by the second.
+    /// How fast one of its counters rose between moments, by the second, as [`Moments::over_time`].
     #[must_use]
-    pub fn rate(&self, counter: impl Fn(&Stats) -> u64) -> Vec<f64> {
+    pub fn rate(&self, now_ms: f64, counter: impl Fn(&Stats) -> u64) -> Vec<Vec<Point>> {
         let pairs = self.all.iter().zip(self.all.iter().skip(1));
-        pairs
-            .map(|((from, before), (until, after))| {
+        let near = pairs.filter(|((from, _), (until, _))| until - from <= GAP_MS);
+        self.drawn(
+            now_ms,
+            near.map(|((from, before), (until, after))| {
                 let rose = counter(after).saturating_sub(counter(before)) as f64;
-                rose / ((until - from) / 1000.0).max(0.001)
-            })
-            .collect()
+                (*until, rose / ((until - from) / 1000.0).max(0.001))
+            }),
+        )
+    }
+
+    /// Values and when they were so, each in its place.
+    fn drawn(&self, now_ms: f64, values: impl Iterator<Item = (f64, f64)>) -> Vec<Vec<Point>> {
+        // What came after the clock was read last is not beyond the edge.
+        let end = self.all.back().map_or(now_ms, |(at, _)| now_ms.max(*at));
+        let mut stretches: Vec<Vec<Point>> = Vec::new();
+        let mut before = f64::NEG_INFINITY;
+        for (at, value) in values.filter(|(at, _)| end - at <= WINDOW_MS) {
+            if at - before > GAP_MS {
+                stretches.push(Vec::new());
+            }
+            if let Some(stretch) = stretches.last_mut() {
+                stretch.push((1.0 - (end - at) / WINDOW_MS, value));
+            }
+            before = at;
+        }
+        stretches
     }
 }
 
@@ -152,10 +178,42 @@ mod tests {
             assert!(moments.take(n as f64 * 500.0, &said(n * 3)));
         }
         assert!(!moments.take(0.0, "<html>"));
-        assert_eq!(moments.over_time(|s| s.connections), vec![2.0; MOMENTS]);
-        assert_eq!(moments.rate(|s| s.published), vec![6.0; MOMENTS - 1]);
+        let values = |stretches: &[Vec<Point>]| {
+            let values: Vec<_> = stretches.concat().iter().map(|(_, value)| *value).collect();
+            (stretches.len(), values)
+        };
+        let connections = moments.over_time(0.0, |s| s.connections);
+        assert_eq!(values(&connections), (1, vec![2.0; MOMENTS]));
+        let published = moments.rate(0.0, |s| s.published);
+        assert_eq!(values(&published), (1, vec![6.0; MOMENTS - 1]));
         let times = moments.last().unwrap().latency.times;
         assert_eq!(times.percentiles, [0.1, 0.2, 0.3]);
+    }
+
+    #[test]
+    fn moments_have_their_place_and_gaps_stay_open() {
+        let mut moments = Moments::default();
+        for (second, published) in [(0.0, 0), (60.0, 5), (62.0, 9), (65.0, 9), (90.0, 99)] {
+            moments.take(second * 1000.0, &said(published));
+        }
+        let at = |second: f64| {
+            let drawn = moments.over_time(second * 1000.0, |s| s.published);
+            (drawn, moments.rate(second * 1000.0, |s| s.published))
+        };
+        let (drawn, rates) = at(120.0);
+        let quarter = [(0.5, 5.0), (62.0 / 120.0, 9.0), (65.0 / 120.0, 9.0)];
+        assert_eq!(drawn.len(), 3);
+        assert_eq!(drawn[0], [(0.0, 0.0)]);
+        for (point, expected) in drawn[1].iter().zip(quarter) {
+            assert!((point.0 - expected.0).abs() < 1e-9, "{drawn:?}");
+        }
+        assert_eq!(drawn[2], [(0.75, 99.0)]);
+        let rates: Vec<_> = rates.concat().iter().map(|(_, rate)| *rate).collect();
+        assert_eq!(rates, [2.0, 0.0]);
+        // Older ones leave on the left; one that came after the clock was read is the edge.
+        assert_eq!(at(121.0).0.len(), 2);
+        assert_eq!(at(0.0).0[2], [(1.0, 99.0)]);
+        assert!(at(1000.0).0.is_empty());
     }
 
     #[test]
@@ -163,7 +221,8 @@ mod tests {
         let mut moments = Moments::default();
         moments.take(0.0, &said(100));
         moments.take(1000.0, &said(1));
-        assert_eq!(moments.over_time(|s| s.published), [1.0]);
-        assert!(moments.rate(|s| s.published).is_empty());
+        let published = |s: &Stats| s.published;
+        assert_eq!(moments.over_time(1000.0, published), [[(1.0, 1.0)]]);
+        assert!(moments.rate(1000.0, published).is_empty());
     }
 }
