@@ -4,6 +4,7 @@
 # make build   leaves target/release/micro-socket, which carries the page and runs on its own
 # make test    every check and test; quiet when fine
 # make looks   pictures the page anew, for tests that hold it against them: look at each before you keep it
+# make speed   5,000 messages a second on the page for a minute while somebody types: how long a key takes
 # make conformance   Autobahn|Testsuite against the transport; PYTHON2 names a Python 2.7
 # make chaos   everything at once against the release build, kill -9 included: MINUTES=4, SEED to repeat one
 # make soak    the same load without kills, and the slope of memory: MINUTES=10
@@ -80,6 +81,10 @@ looks: build end2end/node_modules/.complete
 	@.ci/tools chromium
 	@cd end2end && node_modules/.bin/playwright test looks --update-snapshots
 
+speed: build end2end/node_modules/.complete
+	@.ci/tools chromium
+	@cd end2end && SPEED_SECONDS=60 node_modules/.bin/playwright test speed
+
 conformance:
 	@.ci/autobahn
 
@@ -113,4 +118,4 @@ target/site/.built: $(SOURCES) $(if $(wildcard $(BINARY)),,no-binary)
 
 no-binary:
 
-.PHONY: help run watch cluster build test looks conformance chaos soak bench clean tools no-binary
+.PHONY: help run watch cluster build test looks speed conformance chaos soak bench clean tools no-binary
