@@ -1,33 +1,12 @@
 // The page for everyone: axe in each state, width and colour scheme, and a tour without a mouse.
-import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
+import { clean } from './axe'
 import { button, connect, expect, field, log, open, ready, rows, send, test, unique } from './page'
 
 test.use({ contextOptions: { reducedMotion: 'reduce' } })
 
 const verdict = (page: Page) => page.locator('.verdict')
 const stepNow = (page: Page) => page.locator('.steps [data-progress="now"]')
-
-const axe = async (page: Page, rules: string[] = [], part = 'html') => {
-  // Legacy: in this page, which has no frames, not by way of another one.
-  const builder = new AxeBuilder({ page }).setLegacyMode().include(part)
-  const { violations } = await (rules.length ? builder.withRules(rules) : builder).analyze()
-  return violations.map(({ id, nodes }) => [id, ...nodes.map((node) => node.html)])
-}
-
-/** axe finds nothing in the playground as it is now: narrow and wide, light and dark. */
-async function clean(page: Page, state: string, part = '#playground'): Promise<void> {
-  const found = []
-  for (const width of [1440, 360]) {
-    await page.setViewportSize({ width, height: 900 })
-    await page.emulateMedia({ colorScheme: 'light' })
-    found.push(...(await axe(page, [], part)))
-    // The scheme changes nothing but colours.
-    await page.emulateMedia({ colorScheme: 'dark' })
-    found.push(...(await axe(page, ['color-contrast', 'link-in-text-block'], part)))
-  }
-  expect(found, state).toEqual([])
-}
 
 // axe looks at everything each time.
 test.beforeEach(() => test.slow())
@@ -68,6 +47,17 @@ test('axe finds nothing in the log with a row open, one pinned, a bad pattern, a
   await button(page, 'Last values').click()
   await expect(page.getByRole('region', { name: 'Log' }).getByRole('table')).toBeVisible()
   await clean(page, 'raw text and last values')
+})
+
+test('axe finds nothing in the log while it is paused, and where no row passes the filter', async ({ page }) => {
+  await ready(page, '')
+  await button(page, 'Pause').click()
+  await send(page, 'ping')
+  await expect(page.getByText(/paused: 2 new/)).toBeVisible()
+  await clean(page, 'a log that is paused')
+  await field(page, 'Filter by text').fill('no such text')
+  await expect(page.getByText('No frame passes the filter.')).toBeVisible()
+  await clean(page, 'no row passes the filter')
 })
 
 test('axe finds nothing in pictures and take-away', async ({ page }) => {
@@ -157,6 +147,33 @@ test('axe finds nothing in evidence', async ({ page }) => {
   await expect(page.getByText('Verified: 1 FAIL, 6 pass.')).toBeVisible({ timeout: 50_000 })
   await expect(page.locator('[data-verdict="holds"]').first()).toBeVisible()
   await clean(page, 'evidence of all kinds')
+})
+
+test('axe finds nothing in evidence while Verify runs', async ({ page }) => {
+  // A gateway that answers nothing but setup: every check has to wait.
+  await page.routeWebSocket(/\/ws$/, (ws) => ws.onMessage((text) => `${text}`.includes('"setup"') && ws.send('{"type":"ready","sessionId":"s","userId":"u"}')))
+  await open(page)
+  await button(page, 'Evidence').click()
+  await button(page, 'Verify').click()
+  await expect(page.getByText(/^Verifying: \d of 7 checked\.$/)).toBeVisible()
+  await clean(page, 'Verify runs')
+})
+
+test('axe finds nothing in an imported session, and in what its replay came to', async ({ page }) => {
+  await ready(page, '')
+  await button(page, 'Session file').click()
+  const header = { format: 'micro-socket-session', version: 1 }
+  const row = (type: string, direction: string) => ({ time: '2026-03-01T10:00:00.000Z', client: 'A', direction, text: JSON.stringify({ type }) })
+  const session = [header, row('ping', 'sent'), row('pong', 'received'), row('ping', 'sent')].map((line) => JSON.stringify(line)).join('\n')
+  const choose = (text: string) => page.locator('#session-file').setInputFiles({ name: 'some.ndjson', mimeType: 'application/x-ndjson', buffer: Buffer.from(text) })
+  await choose('nonsense')
+  await expect(page.getByText(/^Not imported\./)).toBeVisible()
+  await clean(page, 'a file that is refused')
+  await choose(session)
+  await button(page, 'at once').click()
+  await button(page, 'Replay').click()
+  await expect(page.getByText('1 of 2 answered as then.')).toBeVisible()
+  await clean(page, 'an imported session')
 })
 
 test('the tour by keyboard alone', async ({ page }) => {

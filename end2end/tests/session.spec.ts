@@ -1,5 +1,4 @@
 // The log as a file: saved, read again in its place, and sent again.
-import AxeBuilder from '@axe-core/playwright'
 import { readFile } from 'node:fs/promises'
 import type { Page } from '@playwright/test'
 import { button, connect, expect, field, log, open, ready, rows, send, test, unique } from './page'
@@ -196,16 +195,3 @@ test('a replay keeps the spaces, and can be stopped', async ({ page }) => {
   await button(page, 'Back to the live log').click()
   await expect(rows(page, 'pong')).toHaveCount(2)
 })
-
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`axe finds nothing in an imported session, ${colorScheme}`, async ({ page }) => {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    await ready(page, '')
-    await imports(page, 'nonsense')
-    await imports(page, file(line({ type: 'ping' }), line({ type: 'pong' }, { direction: 'received' }), line({ type: 'ping' })))
-    await replay(page)
-    await expect(page.getByText('1 of 2 answered as then.')).toBeVisible()
-    const { violations } = await new AxeBuilder({ page }).analyze()
-    expect(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([])
-  })
-}
