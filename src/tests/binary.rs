@@ -11,23 +11,12 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::harness::process::{program, without_settings};
 use crate::harness::socket::publish;
 use crate::harness::{RawSocket, Request, Socket, soon};
 
-fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_micro-socket"));
-    // Nothing of the environment of the tests is a setting.
-    for (name, _) in std::env::vars() {
-        if name.starts_with("MICRO_SOCKET_") || name.starts_with("LEPTOS_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(args);
-    command
-}
-
 fn run(args: &[&str]) -> Output {
-    program(args).output().unwrap()
+    program().args(args).output().unwrap()
 }
 
 /// A running program. Killed when dropped.
@@ -40,8 +29,8 @@ struct Running {
 
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let mut command = program(&["--addr", "127.0.0.1:0"]);
-        command.args(args);
+        let mut command = program();
+        command.args(["--addr", "127.0.0.1:0"]).args(args);
         Self::spawn(command)
     }
 
@@ -134,7 +123,7 @@ async fn it_says_where_it_is_and_ends_politely() {
 
 #[tokio::test]
 async fn it_survives_running_out_of_file_descriptors() {
-    let mut command = Command::new("sh");
+    let mut command = without_settings(Command::new("sh"));
     command.args(["-c", "ulimit -n 64; exec \"$0\" --addr 127.0.0.1:0"]);
     command.arg(env!("CARGO_BIN_EXE_micro-socket"));
     let program = Running::spawn(command);
@@ -325,7 +314,8 @@ async fn a_failed_shard_ends_the_program_with_status_1() {
         ("BROKEN_RUNTIME", "thread 'shard-0'"),
     ] {
         let broken = folder.path().join(fault);
-        let mut command = program(&["--addr=127.0.0.1:0", "--drain-timeout=2s"]);
+        let mut command = program();
+        command.args(["--addr=127.0.0.1:0", "--drain-timeout=2s"]);
         command.env("LD_PRELOAD", &library).env(fault, &broken);
         let mut program = Running::spawn(command);
         let addr = program.addr;

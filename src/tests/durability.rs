@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -15,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::process::Process;
+use crate::harness::process::{Process, program};
 use crate::harness::socket::{publish, seq_no};
 use crate::harness::{Request, Socket, soon};
 
@@ -308,7 +307,7 @@ async fn a_topic_subscribed_last_goes_on_after_kill_9() {
 async fn a_second_process_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     let _first = start(dir.path(), &[]);
-    let second = Command::new(env!("CARGO_BIN_EXE_micro-socket"))
+    let second = program()
         .args(["--addr=127.0.0.1:0", "--backbone=disk", "--data-dir"])
         .arg(dir.path())
         .output()

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use crate::harness::process::program;
 use crate::harness::tokens::{SECRET, history, refused, signed, token};
 use crate::harness::{PATIENCE, Request, Socket, TestGateway, soon};
 
@@ -117,7 +118,7 @@ struct Process {
 
 impl Process {
     fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_micro-socket"))
+        let mut child = program()
             .args(["--addr=127.0.0.1:0", "--log=info", "--config"])
             .arg(config)
             .stdout(Stdio::piped())

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, connect_async};
 
 use crate::harness::TestGateway;
+use crate::harness::process::program;
 
 fn request(url: String) -> Request {
     Request {
@@ -263,7 +264,7 @@ async fn a_payload_that_is_written_anew_breaks_integrity() {
 
 /// Runs the binary; its exit status and what it printed.
 async fn command(args: &[&str]) -> (i32, String) {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_micro-socket"));
+    let mut command = program();
     command.args(args);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = output.await.unwrap();

@@ -6,6 +6,21 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// The gateway's program. Nothing of the environment of the tests is a setting.
+pub fn program() -> Command {
+    without_settings(Command::new(env!("CARGO_BIN_EXE_micro-socket")))
+}
+
+/// A command that is not passed the settings in the environment of the tests.
+pub fn without_settings(mut command: Command) -> Command {
+    for (name, _) in std::env::vars() {
+        if name.starts_with("MICRO_SOCKET_") || name.starts_with("LEPTOS_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// A running gateway. Killed when dropped.
 pub struct Process {
     pub child: Child,
@@ -22,13 +37,7 @@ impl Process {
 
     /// The same; `None` when it ends before it listens.
     pub fn try_start(flags: &[&str]) -> Option<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_micro-socket"));
-        // Nothing of the environment of the tests is a setting.
-        for (name, _) in std::env::vars() {
-            if name.starts_with("MICRO_SOCKET_") || name.starts_with("LEPTOS_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = program();
         if !flags.iter().any(|flag| flag.starts_with("--addr=")) {
             command.arg("--addr=127.0.0.1:0");
         }
