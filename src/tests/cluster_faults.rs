@@ -7,6 +7,7 @@ use micro_socket::config::{RawSettings, Settings};
 use micro_socket::server::Server;
 use serde_json::{Value, json};
 
+use crate::harness::process::free_ports;
 use crate::harness::raw::{FIN, PONG};
 use crate::harness::{NatsServer, Socket, TestGateway, Wire, soon};
 
@@ -16,12 +17,21 @@ async fn gateway(url: &str, more: &[(&'static str, &str)]) -> TestGateway {
     TestGateway::with(&settings).await
 }
 
+/// A server to be stopped and started again: while it is away, no client's socket is bound to its port by chance.
+async fn nats_to_restart() -> NatsServer {
+    let [port] = free_ports();
+    NatsServer::on(port).await
+}
+
 /// A gateway that reaches NATS through a wire.
 async fn wired(nats: &NatsServer, more: &[(&'static str, &str)]) -> (Wire, TestGateway) {
     let wire = Wire::to(([127, 0, 0, 1], nats.port()).into()).await;
     let gateway = gateway(&format!("nats://{}", wire.addr), more).await;
     (wire, gateway)
 }
+
+/// For sockets that are not read, and so answer no ping, as long as others send.
+const UNREAD: [(&str, &str); 1] = [("ping-interval", "5m")];
 
 async fn becomes_ready(gateway: &TestGateway, status: u16) {
     soon("readiness", async {
@@ -61,7 +71,7 @@ fn names(range: std::ops::Range<usize>) -> Vec<String> {
 
 #[tokio::test]
 async fn nats_away_and_back() {
-    let mut nats = NatsServer::start().await;
+    let mut nats = nats_to_restart().await;
     let (a, b) = (
         gateway(&nats.url(), &[]).await,
         gateway(&nats.url(), &[]).await,
@@ -94,7 +104,7 @@ async fn nats_away_and_back() {
 
 #[tokio::test]
 async fn a_position_that_cannot_be_looked_up_leaves_the_subscription_as_it_was() {
-    let mut nats = NatsServer::start().await;
+    let mut nats = nats_to_restart().await;
     let gateway = gateway(&nats.url(), &[]).await;
     let mut bob = gateway.user("bob", &[]).await;
     publish(&mut bob, "t", "0").await;
@@ -172,7 +182,7 @@ async fn what_is_gone_from_the_stream_meanwhile_closes_the_subscribers() {
 
 #[tokio::test]
 async fn a_stream_that_is_lost_is_made_again_with_a_new_epoch() {
-    let mut nats = NatsServer::start().await;
+    let mut nats = nats_to_restart().await;
     let a = gateway(&nats.url(), &[]).await;
     let mut ann = a.socket("/ws").await;
     ann.setup("ann", &[]).await;
@@ -242,14 +252,14 @@ async fn a_session_that_the_bucket_has_lost_is_written_anew() {
 #[tokio::test]
 async fn who_waits_for_a_slow_nats_is_not_taken_for_silent() {
     let nats = NatsServer::start().await;
-    let limits = [("ping-interval", "300ms"), ("pong-timeout", "300ms")];
+    let limits = [("ping-interval", "300ms"), ("pong-timeout", "1s")];
     let (wire, gateway) = wired(&nats, &limits).await;
     let mut raw = gateway.raw("/ws").await;
     wire.clog();
     raw.text(r#"{"type":"setup","token":"ann","topics":["t"]}"#)
         .await;
     // It answers what it is asked, and is not read meanwhile.
-    let waits = tokio::time::timeout(Duration::from_millis(1500), async {
+    let waits = tokio::time::timeout(Duration::from_secs(2), async {
         loop {
             let frame = raw.next().await.expect("not cut off while it waits");
             raw.frame(FIN | PONG, &frame.payload).await;
@@ -266,13 +276,12 @@ async fn who_waits_for_a_slow_nats_is_not_taken_for_silent() {
 #[tokio::test]
 async fn a_clogged_wire_refuses_in_time_and_keeps_little() {
     let nats = NatsServer::start().await;
-    let (wire, a) = wired(&nats, &[]).await;
+    let (wire, a) = wired(&nats, &UNREAD).await;
     let mut bob = a.user("bob", &[]).await;
     publish(&mut bob, "t", "0").await;
     wire.clog();
     // Twice what may be on its way, by number of bytes.
     let payload = "x".repeat(60_000);
-    let clock = std::time::Instant::now();
     let mut sockets = Vec::new();
     for user in 0..20 {
         let mut socket = a.user(&format!("user {user}"), &[]).await;
@@ -282,6 +291,7 @@ async fn a_clogged_wire_refuses_in_time_and_keeps_little() {
         }
         sockets.push(socket);
     }
+    let clock = std::time::Instant::now();
     for socket in &mut sockets {
         for _ in 0..110 {
             socket.expect_error("NOT_AVAILABLE").await;
@@ -312,7 +322,7 @@ async fn a_clogged_wire_refuses_in_time_and_keeps_little() {
 async fn a_slow_wire_lets_no_publisher_wait_long() {
     let nats = NatsServer::start().await;
     let wire = Wire::slow(([127, 0, 0, 1], nats.port()).into(), 1 << 20).await;
-    let a = gateway(&format!("nats://{}", wire.addr), &[]).await;
+    let a = gateway(&format!("nats://{}", wire.addr), &UNREAD).await;
     // What takes the wire forty seconds.
     let payload = "x".repeat(2000);
     let mut sockets = Vec::new();

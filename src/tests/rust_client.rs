@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::harness::process::free_ports;
 use crate::harness::{TestGateway, soon};
 
 async fn next(socket: &mut SubSocket) -> Event {
@@ -81,8 +82,10 @@ async fn a_refused_token_is_an_error() {
 
 #[tokio::test]
 async fn a_new_gateway_on_the_same_port_is_found_again() {
-    let gateway = TestGateway::start().await;
-    let addr = gateway.addr;
+    // While it is away, no client's socket is bound to it by chance.
+    let [port] = free_ports();
+    let addr = format!("127.0.0.1:{port}");
+    let gateway = TestGateway::with(&[("addr", &addr)]).await;
     let url = format!("ws://{addr}/ws");
     let mut socket = SubSocket::by_topics(&url, "ann", ["t"]).await.unwrap();
     let handle = socket.handle();
@@ -104,7 +107,6 @@ async fn a_new_gateway_on_the_same_port_is_found_again() {
     assert_eq!(closed.await, (1012, true));
     // Published while nobody is there: kept by the client until somebody is.
     let waiting = tokio::spawn(handle.publish("t", &"waits"));
-    let addr = addr.to_string();
     let _gateway = TestGateway::with(&[("addr", &addr)]).await;
     let ack = soon("the ack after the restart", waiting)
         .await

@@ -1,4 +1,4 @@
-//! A real nats-server for one test, on a port that it chooses, with a folder of its own.
+//! A real nats-server for one test, with a folder of its own.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// A nats-server with JetStream. Dropped, it is killed and its folder removed.
 pub struct NatsServer {
-    /// Chosen by the server when it is started first.
+    /// Unless it was given one, the server chooses it when it is started first.
     port: Option<u16>,
     dir: TempDir,
     more: String,
@@ -29,20 +29,29 @@ impl NatsServer {
 
     /// Starts one with more lines in its settings file.
     pub async fn with(more: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = dir.path().join("store");
-        let more = format!("jetstream {{ store_dir: {store:?} }}\n{more}");
-        Self::begin(dir, more).await
+        Self::with_jetstream(None, more).await
+    }
+
+    /// Starts one on this port.
+    pub async fn on(port: u16) -> Self {
+        Self::with_jetstream(Some(port), "").await
     }
 
     /// Starts one that keeps nothing.
     pub async fn without_jetstream() -> Self {
-        Self::begin(tempfile::tempdir().unwrap(), String::new()).await
+        Self::begin(None, tempfile::tempdir().unwrap(), String::new()).await
     }
 
-    async fn begin(dir: TempDir, more: String) -> Self {
+    async fn with_jetstream(port: Option<u16>, more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let more = format!("jetstream {{ store_dir: {store:?} }}\n{more}");
+        Self::begin(port, dir, more).await
+    }
+
+    async fn begin(port: Option<u16>, dir: TempDir, more: String) -> Self {
         let mut server = Self {
-            port: None,
+            port,
             dir,
             more,
             child: None,
