@@ -1,7 +1,7 @@
 //! Those who disturb: cutters, cloggers, and whoever kills.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::world::{FAT, World};
 use crate::harness::{Dice, Process, Wire};
@@ -39,18 +39,25 @@ pub async fn clog(world: Arc<World>, wire: Arc<Wire>, mut dice: Dice) {
     wire.mend();
 }
 
-/// Kills the gateway now and then and starts it again where it was; the one that runs at the end.
+/// Kills the gateway now and then for so long, once at least, and starts it again where it was; the one that
+/// runs at the end.
 pub async fn kill(
     world: Arc<World>,
     flags: Vec<String>,
     first: Process,
+    time: Duration,
     mut dice: Dice,
 ) -> Process {
+    let began = Instant::now();
     let mut gateway = first;
     loop {
         let lives = Duration::from_millis(1500) + dice.upto(Duration::from_secs(6));
         if !world.pause(lives).await {
             return gateway;
+        }
+        // What takes long on a busy machine would begin anew with each kill.
+        if began.elapsed() > time && world.truth().count("killed") > 0 {
+            continue;
         }
         gateway.kill();
         world.note("killed");

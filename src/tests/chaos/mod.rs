@@ -181,7 +181,7 @@ async fn killed(time: Duration, dice: &mut Dice) -> Part {
     let mut cast = Cast::enter(world.clone(), dice.another()).await;
     cast.disturb();
     let flood = Flood::at(gateway.addr, dice.another());
-    let killing = kill(world.clone(), flags, gateway, dice.another());
+    let killing = kill(world.clone(), flags, gateway, time, dice.another());
     let killing = tokio::spawn(killing);
     tokio::time::sleep(time).await;
     // On a machine that is busy everything takes longer.
