@@ -207,7 +207,7 @@ async fn a_request_whose_body_comes_after_the_revocation_is_refused() {
 #[tokio::test]
 async fn a_request_whose_body_comes_after_the_tokens_end_is_refused() {
     let gateway = jwt_gateway().await;
-    let ends = now() + 3;
+    let ends = now() + 5;
     let topics = json!({"write": ["*"]});
     let short = token("ann", &json!({"exp": ends, "topics": topics}));
     let message = json!({"topic": "t", "payload": 1});

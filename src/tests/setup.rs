@@ -135,7 +135,7 @@ async fn an_unknown_session_expired_and_setup_still_works() {
 
 #[tokio::test]
 async fn who_does_not_set_up_in_time_is_closed() {
-    let gateway = TestGateway::with(&[("setup-timeout", "150ms")]).await;
+    let gateway = TestGateway::with(&[("setup-timeout", "2s")]).await;
     let mut silent = gateway.socket("/ws").await;
     let mut chatty = gateway.socket("/ws/sub/t").await;
     let mut prompt = gateway.user("ann", &[]).await;

@@ -248,6 +248,7 @@ async fn what_is_subscribed_and_left_offline_holds_after_the_resume() {
     handle.subscribe("joined").unwrap();
     network.set_down(false);
     assert!(next_ready(&mut socket).await.resumed);
+    while !matches!(next(&mut socket).await, Event::Subscribed(s) if s.topic == "joined") {}
     gateway
         .stats_become("one topic", |s| s["subscriptions"] == 1)
         .await;

@@ -98,11 +98,15 @@ impl RawSocket {
         }
     }
 
-    /// The next text frame.
+    /// The next text frame; pings before it are skipped and not answered.
     pub async fn next_text(&mut self) -> String {
-        let frame = self.next().await.expect("a frame before the end");
-        assert_eq!(frame.opcode, TEXT, "{frame:?}");
-        String::from_utf8(frame.payload).unwrap()
+        loop {
+            let frame = self.next().await.expect("a frame before the end");
+            if frame.opcode != PING {
+                assert_eq!(frame.opcode, TEXT, "{frame:?}");
+                return String::from_utf8(frame.payload).unwrap();
+            }
+        }
     }
 
     /// Sends `setup` for one topic and takes in its answers.
