@@ -57,8 +57,13 @@ pub(super) enum Phase {
         head: Option<Reached>,
         held: Held,
     },
-    /// The replay up to `until` is coming in.
-    Filling { until: SeqNo, held: Held },
+    /// The replay up to `until` is coming in. `missing` is how many messages of it have not come;
+    /// `None` where the gateway did not say how many they are.
+    Filling {
+        until: SeqNo,
+        missing: Option<u64>,
+        held: Held,
+    },
     /// Messages go straight to the program.
     Live,
     /// Not wanted any more: `unsubscribe` is on its way, or goes out with `ready`.
@@ -209,11 +214,12 @@ impl Topic {
             Phase::Waiting {
                 asked: true, held, ..
             } if recovered == Some(true) => {
-                out.push(Event::Subscribed(frame));
                 self.phase = Phase::Filling {
                     until: head.seq_no,
+                    missing: frame.replayed,
                     held,
                 };
+                out.push(Event::Subscribed(frame));
                 self.finish_filling(out);
             }
             Phase::Waiting {
@@ -249,7 +255,7 @@ impl Topic {
         match &mut self.phase {
             Phase::Off | Phase::Asked | Phase::Leaving => {}
             Phase::Waiting { held, .. } => held.add(message),
-            Phase::Filling { until, held } if message.seq_no > *until => held.add(message),
+            Phase::Filling { until, held, .. } if message.seq_no > *until => held.add(message),
             Phase::Filling { .. } => {
                 self.deliver(message, out);
                 self.finish_filling(out);
@@ -258,22 +264,29 @@ impl Topic {
         }
     }
 
-    /// Lets held messages follow that come next, and goes live once the replay has arrived.
+    /// Lets held messages follow that come next, and goes live once the replay has arrived. No message
+    /// need have the number of its end: a topic can stand behind its newest one.
     fn finish_filling(&mut self, out: &mut Vec<Event>) {
-        let Phase::Filling { until, held } = &mut self.phase else {
+        let Phase::Filling { held, .. } = &mut self.phase else {
             return;
         };
-        let (until, mut held) = (*until, std::mem::take(held));
+        let mut held = std::mem::take(held);
         while let Some(next) = held.messages.first_entry()
             && next.get().previous() <= self.reached()
         {
             self.deliver(next.remove(), out);
         }
-        if self.reached() >= until {
-            self.phase = Phase::Live;
-            self.release(held, out);
-        } else {
-            self.phase = Phase::Filling { until, held };
+        let reached = self.reached();
+        match &mut self.phase {
+            Phase::Filling { until, missing, .. } if *missing == Some(0) || reached >= *until => {
+                if let Some(position) = &mut self.position {
+                    position.seq_no = reached.max(*until);
+                }
+                self.phase = Phase::Live;
+                self.release(held, out);
+            }
+            Phase::Filling { held: waits, .. } => *waits = held,
+            _ => {}
         }
     }
 
@@ -302,6 +315,11 @@ impl Topic {
             });
         }
         position.seq_no = message.seq_no;
+        if let Phase::Filling { until, missing, .. } = &mut self.phase
+            && message.seq_no <= *until
+        {
+            *missing = missing.map(|missing| missing.saturating_sub(1));
+        }
         if self.qos == Qos::One {
             message.receipt = Some(Receipt {
                 generation: self.generation,

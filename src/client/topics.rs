@@ -166,6 +166,13 @@ impl Topics {
     pub(super) fn subscribed(&mut self, frame: Subscribed<'static>) -> Vec<Event> {
         let mut out = Vec::new();
         let qos = self.qos;
+        if frame.recovered.is_some() && !self.known.contains_key(&*frame.topic) {
+            // Nobody asked: the session is one from before it was left. It is left again with `ready`.
+            let mut left = Topic::new(qos);
+            left.told = None;
+            left.leave();
+            self.known.insert(frame.topic.clone().into_owned(), left);
+        }
         let state = self
             .known
             .entry(frame.topic.clone().into_owned())

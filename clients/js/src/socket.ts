@@ -239,6 +239,7 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
 
   #onReady(frame: Ready): void {
     this.#session = frame.sessionId
+    clearTimeout(this.#timers.token)
     if (frame.expiresIn !== undefined && typeof this.#token === 'function') {
       this.#later('token', Math.max(1_000, frame.expiresIn * 800), () => void this.#refresh())
     }
@@ -282,6 +283,8 @@ export class SubSocket<T = unknown> implements AsyncIterable<Message<T>> {
       case 'ready':
         return this.#onReady(frame)
       case 'subscribed':
+        // Nobody asked: the session is one from before it was left. It is left again with `ready`.
+        if (frame.recovered !== undefined && !this.#topics.find(frame.topic)) this.#topics.get(frame.topic).leave()
         if (this.#topics.get(frame.topic).subscribed(frame)) this.#events.emit('subscribed', frame)
         return
       case 'unsubscribed': {

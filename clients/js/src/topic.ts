@@ -86,7 +86,9 @@ export class Topic {
     if (phase === 'off' && (position || this.told !== this.qos)) return false
     this.told = this.qos
     const goesOn = phase === 'live' ? frame.recovered !== false && position?.epoch === frame.epoch : frame.recovered
-    this.position = { epoch: frame.epoch, seqNo: position && goesOn ? position.seqNo : frame.seqNo }
+    // Where nothing is replayed it stands at the head, which need not be the number of a message.
+    const stays = position && goesOn && frame.replayed !== 0
+    this.position = { epoch: frame.epoch, seqNo: stays ? position.seqNo : frame.seqNo }
     this.phase = 'live'
     this.#begin()
     this.answer.resolve(frame)

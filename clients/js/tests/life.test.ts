@@ -536,6 +536,42 @@ test('a token function that is replaced before ready is not the last word', asyn
   assert.deepEqual(rig.sent(), ['{"type":"refresh","token":"new"}'])
 })
 
+test('a token function is asked once where its token does not expire', async (t) => {
+  const rig = await Rig.ready(t)
+  let asked = 0
+  rig.socket.refresh(() => `new ${++asked}`)
+  await rig.rest()
+  rig.ready()
+  for (let times = 0; times < 2; times++) {
+    rig.tick(10_000)
+    await rig.rest()
+  }
+  assert.deepEqual(rig.sent(), ['{"type":"refresh","token":"new 1"}'])
+})
+
+test('a topic whose head no message has goes on from there', async (t) => {
+  const rig = await Rig.ready(t, ['a'])
+  await rig.reopen()
+  rig.subscribed('a', 9, { recovered: true, replayed: 0 })
+  rig.ready({ resumed: true })
+  rig.message('a', 12, { prevSeq: 9 })
+  assert.deepEqual(rig.took().slice(2), ['subscribed a 9 true', 'resumed', 'a#12'])
+})
+
+test('a session from before a topic was left does not bring it back', async (t) => {
+  const rig = await Rig.ready(t, ['a', 'b'])
+  rig.socket.unsubscribe('b')
+  rig.receive({ type: 'unsubscribed', topic: 'b' })
+  await rig.reopen()
+  rig.subscribed('a', 5, { recovered: true, replayed: 0 })
+  rig.subscribed('b', 7, { recovered: true, replayed: 1 })
+  rig.message('b', 7)
+  rig.sent()
+  rig.ready({ resumed: true })
+  assert.deepEqual(rig.sent(), [unsubscribe('b')])
+  assert.deepEqual(rig.took().slice(3), ['subscribed a 5 true', 'resumed'])
+})
+
 test('a topic that is paused stays so across a cut, until the loop caught up', async (t) => {
   const rig = await Rig.ready(t, ['a'], { bufferSize: 1 })
   const loop = rig.socket[Symbol.asyncIterator]()

@@ -15,6 +15,9 @@ enum Step {
     /// So many of the frames on their way arrive.
     Arrive(usize),
     Cut,
+    /// The gateway dies before it wrote down that the topic was left, and the next connection is ready
+    /// before the program wants anything.
+    Crash,
     /// The history up to now is forgotten.
     Trim,
     /// The gateway forgets the session.
@@ -37,6 +40,9 @@ struct Style {
     repeats: bool,
     /// With client acks.
     guarded: bool,
+    /// Messages have every tenth number, a topic that nobody was told of stands behind its newest one,
+    /// and the gateway says how many it replays.
+    sparse: bool,
 }
 
 /// What the gateway keeps of the client beyond its socket.
@@ -52,6 +58,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Publish),
         6 => (1..4_usize).prop_map(Step::Arrive),
         1 => Just(Step::Cut),
+        1 => Just(Step::Crash),
         1 => Just(Step::Trim),
         1 => Just(Step::Expire),
         1 => Just(Step::Lose),
@@ -69,6 +76,8 @@ struct World {
     /// The newest message, and the newest that was forgotten.
     head: u64,
     floor: u64,
+    /// Where the topic was last said to stand.
+    told: u64,
     /// Where live messages began on this connection.
     live_from: Option<u64>,
     on_the_way: VecDeque<String>,
@@ -103,6 +112,7 @@ impl World {
             now: Duration::ZERO,
             head: 0,
             floor: 0,
+            told: 0,
             live_from: None,
             on_the_way: VecDeque::new(),
             kept: Kept::Nothing,
@@ -137,17 +147,36 @@ impl World {
         }
     }
 
+    /// From one message's number to the next.
+    fn step_by(&self) -> u64 {
+        if self.style.sparse { 10 } else { 1 }
+    }
+
+    /// The number of the first message after a position.
+    fn next_after(&self, seq: u64) -> u64 {
+        (seq / self.step_by() + 1) * self.step_by()
+    }
+
+    /// Where the topic stands, from now on on every socket.
+    fn stand(&mut self) -> u64 {
+        if self.style.sparse && self.live_from.is_none() {
+            self.told = self.told.max(self.head + 5);
+        }
+        self.told = self.told.max(self.head);
+        self.told
+    }
+
     fn subscribed(&mut self, more: &str) {
+        let seq = self.stand();
         self.on_the_way.push_back(format!(
-            r#"{{"type":"subscribed","topic":"t","seqNo":{},"epoch":"e"{more}}}"#,
-            self.head
+            r#"{{"type":"subscribed","topic":"t","seqNo":{seq},"epoch":"e"{more}}}"#
         ));
     }
 
-    fn send_message(&mut self, seq: u64) {
+    fn send_message(&mut self, seq: u64, before: u64) {
         self.sent = self.sent.max(seq);
         self.on_the_way.push_back(format!(
-            r#"{{"type":"message","topic":"t","seqNo":{seq},"messageId":"m","data":0}}"#
+            r#"{{"type":"message","topic":"t","seqNo":{seq},"prevSeq":{before},"messageId":"m","data":0}}"#
         ));
     }
 
@@ -157,7 +186,7 @@ impl World {
                 if self.style.by_url || !setup.topics.is_empty() {
                     self.qos = setup.qos.unwrap_or(0);
                     self.subscribed("");
-                    self.live_from = Some(self.head);
+                    self.live_from = Some(self.told);
                 }
                 self.kept = match self.live_from {
                     Some(_) => Kept::SessionWithTopic,
@@ -203,7 +232,10 @@ impl World {
             match resume.last_seq_per_topic.get("t") {
                 Some(last) => self.subscribe_from(*last),
                 // The answer to its first subscription never arrived.
-                None => self.subscribe_from(self.head),
+                None => {
+                    let stands = self.stand();
+                    self.subscribe_from(stands);
+                }
             }
         } else if self.style.by_url {
             self.qos = 0;
@@ -221,17 +253,26 @@ impl World {
         if last < self.floor {
             self.subscribed(r#","recovered":false,"reason":"trimmed""#);
         } else {
-            self.subscribed(r#","recovered":true"#);
-            for seq in last + 1..=until {
-                self.send_message(seq);
+            let step = self.step_by() as usize;
+            let replay: Vec<u64> = (self.next_after(last)..=until).step_by(step).collect();
+            let replayed = if self.style.sparse {
+                format!(r#","replayed":{}"#, replay.len())
+            } else {
+                String::new()
+            };
+            self.subscribed(&format!(r#","recovered":true{replayed}"#));
+            let mut before = last;
+            for seq in replay {
+                self.send_message(seq, before);
+                before = seq;
             }
         }
-        self.live_from.get_or_insert(self.head);
+        self.live_from.get_or_insert(self.told);
     }
 
     fn subscribe_at_head(&mut self) {
         self.subscribed("");
-        self.live_from.get_or_insert(self.head);
+        self.live_from.get_or_insert(self.told);
     }
 
     fn program(&mut self, event: Event) {
@@ -248,7 +289,7 @@ impl World {
                 let seen = self.seen.expect("subscribed first");
                 assert!(message.seq_no > seen, "#{} after #{seen}", message.seq_no);
                 assert!(
-                    message.seq_no == seen + 1 || self.may_jump,
+                    message.seq_no == self.next_after(seen) || self.may_jump,
                     "#{} after #{seen}, and nobody said so",
                     message.seq_no
                 );
@@ -265,9 +306,11 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Publish => {
-                self.head += 1;
+                let before = self.told.max(self.head);
+                self.head = self.next_after(before);
                 if self.live_from.is_some() {
-                    self.send_message(self.head);
+                    self.told = self.head;
+                    self.send_message(self.head, before);
                 }
             }
             Step::Arrive(count) => {
@@ -277,6 +320,11 @@ impl World {
                     };
                     self.input(Input::Text(&text));
                 }
+            }
+            Step::Crash if !self.wanted && self.kept == Kept::Session => {
+                self.kept = Kept::SessionWithTopic;
+                self.step(Step::Cut);
+                self.step(Step::Arrive(usize::MAX));
             }
             Step::Cut => {
                 self.on_the_way.clear();
@@ -290,7 +338,7 @@ impl World {
             Step::Trim => self.floor = self.head,
             Step::Expire => self.kept = Kept::Nothing,
             Step::Lose if self.kept == Kept::SessionWithTopic => self.kept = Kept::Session,
-            Step::Lose => {}
+            Step::Crash | Step::Lose => {}
             Step::Leave if self.style.by_url => {} // the next connection has it again
             Step::Leave => {
                 (self.wanted, self.may_jump) = (false, true);
@@ -322,8 +370,11 @@ proptest! {
         by_url in any::<bool>(),
         repeats in any::<bool>(),
         guarded in any::<bool>(),
+        sparse in any::<bool>(),
     ) {
-        let mut world = World::new(Style { by_url, repeats, guarded });
+        // Who counts what is replayed counts what was sent live before.
+        let repeats = repeats || sparse;
+        let mut world = World::new(Style { by_url, repeats, guarded, sparse });
         for step in steps {
             world.step(step);
         }

@@ -158,3 +158,35 @@ fn a_hole_is_told_and_a_compacted_numbering_is_none() {
         r#"{"type":"message","topic":"prices","seqNo":12,"prevSeq":8,"messageId":"m","data":1}"#;
     assert_eq!(rig.text(sparse), ["prices#12"]);
 }
+
+/// A number that no message has is a topic's end where numbers have holes.
+#[test]
+fn a_replay_is_over_when_as_many_came_as_the_gateway_told() {
+    let live = |seq: u64, before: u64| {
+        format!(
+            r#"{{"type":"message","topic":"a","seqNo":{seq},"prevSeq":{before},"messageId":"m","data":1}}"#
+        )
+    };
+    let mut rig = Rig::ready_with(&["a"]);
+    rig.resume();
+    assert_eq!(rig.recovered("a", 9, true, 0), ["subscribed a 9 true"]);
+    rig.resumed();
+    assert_eq!(rig.text(&live(12, 9)), ["a#12"]);
+    rig.resume();
+    rig.recovered("a", 30, true, 2);
+    rig.resumed();
+    assert_eq!(rig.text(&live(20, 12)), ["a#20"]);
+    assert_eq!(rig.text(&live(20, 12)), [""; 0], "twice");
+    assert_eq!(rig.text(&live(25, 20)), ["a#25"]);
+    assert_eq!(rig.text(&live(33, 30)), ["a#33"]);
+}
+
+#[test]
+fn where_the_gateway_does_not_tell_how_many_the_replay_ends_with_the_head() {
+    let mut rig = Rig::ready_with(&["a"]);
+    rig.resume();
+    rig.text(r#"{"type":"subscribed","topic":"a","seqNo":7,"epoch":"e1","recovered":true}"#);
+    assert_eq!(rig.message("a", 8), [""; 0], "held");
+    assert_eq!(rig.message("a", 6), ["a#6"]);
+    assert_eq!(rig.message("a", 7), ["a#7", "a#8"]);
+}

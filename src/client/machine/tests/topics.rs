@@ -76,3 +76,19 @@ fn refused_topics_are_asked_for_again_only_where_that_helps() {
     rig.reopen();
     assert_eq!(rig.ready().len(), 2, "a is gone");
 }
+
+/// The gateway died before it wrote down that the topic was left.
+#[test]
+fn a_session_from_before_a_topic_was_left_does_not_bring_it_back() {
+    let mut rig = Rig::ready_with(&["a", "b"]);
+    rig.input(Input::Command(Command::Unsubscribe("b".to_owned())));
+    rig.text(r#"{"type":"unsubscribed","topic":"b"}"#);
+    rig.resume();
+    rig.recovered("a", 5, true, 0);
+    assert!(rig.recovered("b", 7, true, 1).is_empty());
+    assert!(rig.message("b", 7).is_empty(), "not wanted any more");
+    assert_eq!(
+        rig.resumed(),
+        ["ready", r#"> {"type":"unsubscribe","topic":"b"}"#]
+    );
+}
