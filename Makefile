@@ -31,6 +31,8 @@ FULL_BENCH := --cores 1,2 --output docs/benchmarks.md
 # Tests that want the machine for themselves, one at a time.
 LONG = cargo test $(RELEASE) --locked --features ssr --test integration -- --ignored --nocapture --exact
 PAGE_TOOLS := cargo-leptos wasm-bindgen wasm-opt
+# Prints a port that nobody listens on, below those that the kernel gives away.
+FREE_PORT := node -e 'const s = require("net").createServer(), again = () => s.listen(20000 + Math.floor(Math.random() * 12000), "127.0.0.1"); s.on("error", again).on("listening", () => { console.log(s.address().port); s.close() }); again()'
 
 # `make test` sets QUIET: a step is one line then, unless it fails.
 step = $(if $(QUIET),$(CURDIR)/.ci/step $(1))
@@ -73,7 +75,7 @@ test:
 	@.ci/step page-weight .ci/page-weight
 	@.ci/step chromium .ci/tools chromium
 	@$(MAKE) --no-print-directory end2end/node_modules/.complete
-	@cd end2end && ../.ci/step playwright node_modules/.bin/playwright test
+	@cd end2end && MICRO_SOCKET_PORT=$$($(FREE_PORT)) ../.ci/step playwright node_modules/.bin/playwright test
 	@cd clients/js && ../../.ci/step client-js-tests npm test
 	@.ci/step --total
 

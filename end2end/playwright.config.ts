@@ -7,7 +7,7 @@ import { defineConfig } from '@playwright/test'
 const port = Number(process.env.MICRO_SOCKET_PORT ?? 3917)
 const baseURL = `http://127.0.0.1:${port}`
 const binary = resolve(process.env.MICRO_SOCKET_BIN ?? '../target/release/micro-socket')
-const folder = join(tmpdir(), `micro-socket-end2end-${port}`)
+const folder = join(tmpdir(), 'micro-socket-end2end')
 mkdirSync(folder, { recursive: true })
 
 /** $CHROMIUM, or a Chromium or Chrome on PATH. */

@@ -104,7 +104,7 @@ test('a link brings the message along, and no token', async ({ page, context }) 
 
   const other = await context.newPage()
   await other.goto(link)
-  await expect(other.locator('html')).toHaveAttribute('data-hydrated', 'true')
+  await expect(other.locator('html')).toHaveAttribute('data-hydrated', 'true', { timeout: 30_000 })
   await expect(field(other, 'Message')).toHaveValue('publish')
   await expect(field(other, 'Topic')).toHaveValue(topic)
   await expect(field(other, 'Payload')).toHaveValue('{"a":"& = # %"}')

@@ -16,6 +16,21 @@ const BINARY = resolve(process.env.MICRO_SOCKET_BIN ?? '../../target/release/mic
 export const TIMEOUT = { timeout: 60_000 }
 export const SECRET = 'a secret of tests, of 32 bytes or more'
 
+/** A port that nobody listens on, below those that the kernel gives away: while a gateway is away, no client's socket gets it by chance. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    await new Promise((closed) => server.close(closed))
+    return port
+  }
+}
+
 export class Gateway {
   #process: ChildProcess | undefined
   port = 0
@@ -28,10 +43,7 @@ export class Gateway {
   /** A gateway that is not started yet, but has its port. */
   static async later(t: TestContext, ...flags: string[]): Promise<Gateway> {
     const gateway = new Gateway(mkdtempSync(join(tmpdir(), 'micro-socket-js-')), flags)
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    gateway.port = (server.address() as AddressInfo).port
-    await new Promise((closed) => server.close(closed))
+    gateway.port = await freePort()
     t.after(async () => {
       await gateway.kill()
       rmSync(gateway.folder, { recursive: true, force: true })

@@ -19,7 +19,7 @@ test('a token function is asked again before the token expires', TIMEOUT, async 
 
 test('a token that expired is replaced by the next connection', TIMEOUT, async (t) => {
   const gateway = await Gateway.start(t, '--auth', 'jwt')
-  const socket = byTopics<number>(t, gateway.url, ['t'], jwt({ read: ['t'] }, 3))
+  const socket = byTopics<number>(t, gateway.url, ['t'], jwt({ read: ['t'] }, 5))
   const refused = next(socket, 'error')
   const closed = next(socket, 'close')
   await socket.ready
