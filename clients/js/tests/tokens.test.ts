@@ -6,12 +6,12 @@ import { Gateway, TIMEOUT, byTopics, jwt, next, until } from './harness.js'
 test('a token function is asked again before the token expires', TIMEOUT, async (t) => {
   const gateway = await Gateway.start(t, '--auth', 'jwt')
   let asked = 0
-  const socket = byTopics(t, gateway.url, ['t'], async () => jwt({ read: ['t'], write: ['t'] }, ++asked < 2 ? 6 : 60))
+  const socket = byTopics(t, gateway.url, ['t'], async () => jwt({ read: ['t'], write: ['t'] }, ++asked < 2 ? 10 : 60))
   let closes = 0
   socket.on('close', () => closes++)
   const first = await socket.ready
-  assert.ok(first.expiresIn !== undefined && first.expiresIn <= 6)
-  await next(socket, 'ready', ({ expiresIn }) => expiresIn! > 6)
+  assert.ok(first.expiresIn !== undefined && first.expiresIn <= 10)
+  await next(socket, 'ready', ({ expiresIn }) => expiresIn! > 10)
   assert.equal(asked, 2)
   assert.equal((await socket.publish('t', 1)).seqNo, 1)
   assert.equal(closes, 0)
