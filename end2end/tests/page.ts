@@ -26,9 +26,9 @@ export const test = base.extend<{ quietAndAtHome: void }>({
   ],
 })
 
-/** Opens the page and waits until it answers. */
-export async function open(page: Page): Promise<void> {
-  await page.goto('/docs')
+/** Opens the page, of another gateway perhaps, and waits until it answers. */
+export async function open(page: Page, gateway = ''): Promise<void> {
+  await page.goto(`${gateway}/docs`)
   await expect(page.locator('html')).toHaveAttribute('data-hydrated', 'true', { timeout: 30_000 })
 }
 

@@ -1,5 +1,5 @@
 // Each scenario, from one press of a button to what was really seen.
-import type { Page } from '@playwright/test'
+import type { Page, Route } from '@playwright/test'
 import { button, expect, log, open, rows, test } from './page'
 
 const verdict = (page: Page) => page.locator('.verdict')
@@ -96,6 +96,21 @@ test('it can be stopped', async ({ page }) => {
   await button(page, 'Stop').click()
   await expect(verdict(page)).toHaveText('Stopped.')
   await expect(button(page, 'Stop')).toBeHidden()
+})
+
+test('an answer to a run that was stopped is nothing to the next', async ({ page }) => {
+  const asked: Route[] = []
+  await page.route('**/demo/faults', (route) => void asked.push(route))
+  await play(page, 'Cut and resume')
+  await expect.poll(() => asked.length).toBe(1)
+  await button(page, 'Stop').click()
+  await button(page, 'Cut and resume').click()
+  await expect.poll(() => asked.length).toBe(2)
+  const late = page.waitForResponse('**/demo/faults')
+  await asked[0]!.fulfill({ status: 300, json: { error: { code: 'BAD_REQUEST', message: 'too late' } } })
+  await (await late).finished()
+  await asked[1]!.continue()
+  await ends(page, /^A was cut \(1006\)\. Then: recovered, 5 replayed; /)
 })
 
 test('by keyboard alone', async ({ page }) => {

@@ -45,11 +45,7 @@ pub fn PlayButtons(
                 type="button"
                 class="chip"
                 aria-disabled=move || playing.get().to_string()
-                on:click=move |_| {
-                    if !playing.get_untracked() {
-                        play(page, scenario);
-                    }
-                }
+                on:click=move |_| play(page, scenario)
             >
                 {scenario.title}
             </button>
@@ -133,14 +129,13 @@ fn step(words: &'static str, progress: Progress) -> impl IntoView {
 /// What became of each topic.
 fn table(topics: &[TopicResult]) -> impl IntoView + use<> {
     let rows = topics.iter().map(|topic| {
-        let back = topic.last_return.map(|back| back.words());
         let counts = topic.counts;
         view! {
             <tr>
                 <th scope="row">
                     <code>{visible(&topic.topic).into_owned()}</code>
                 </th>
-                <td>{back.unwrap_or_else(|| "did not come back".into())}</td>
+                <td>{topic.words()}</td>
                 <td>{counts.received}</td>
                 <td>{counts.gaps}</td>
                 <td>{counts.doubles}</td>

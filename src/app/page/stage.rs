@@ -17,7 +17,11 @@ const FAULTS_PATH: &str = "/demo/faults";
 
 impl Page {
     /// Plays a scenario with the clients it needs, which it brings in and connects to this gateway.
+    /// Not while something is played.
     pub(crate) fn play(self, scenario: &'static Scenario) {
+        if untrack(|| self.is_playing()) {
+            return;
+        }
         let url = format!("{}/ws", self.ws_origin.get_untracked());
         for id in ClientId::ALL.into_iter().take(scenario.roles) {
             self.playground.update(|p| p.bring(id));
@@ -26,8 +30,11 @@ impl Page {
         self.start(scenario, ClientId::ALL, false);
     }
 
-    /// Inflicts a fault on the active client, or brings it back.
+    /// Inflicts a fault on the active client, or brings it back. Not while something is played.
     pub(crate) fn inflict(self, fault: &'static Scenario) {
+        if untrack(|| self.is_playing()) {
+            return;
+        }
         let active = self.active.get_untracked();
         self.start(fault, [active; ClientId::ALL.len()], true);
     }
@@ -117,9 +124,11 @@ impl Page {
         };
         let session = serde_json::to_string(session).unwrap_or_default();
         let body = format!(r#"{{"sessionId":{session},"fault":{fault}}}"#);
+        let of = |run: &Option<Run>| run.as_ref().map(|run| run.name().to_owned());
+        let asked_by = self.run.with_untracked(of).unwrap_or_default();
         browser::post_json(FAULTS_PATH, &body, move |answer| {
             let answer = answer.map(|_| ()).map_err(|words| refusal(&words));
-            self.tell(|run| run.inflicted(id, answer, browser::now()));
+            self.tell(|run| run.inflicted(&asked_by, id, answer, browser::now()));
             self.perform();
         });
     }

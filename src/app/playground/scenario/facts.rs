@@ -35,12 +35,17 @@ pub(super) struct Facts {
     pub(super) errors: Vec<Refused>,
     /// The codes that its connections ended with.
     pub(super) closes: Vec<u16>,
+    /// Whether the run has asked for a connection and it does not begin yet.
+    pub(super) asked: bool,
     /// What to send once the connection is open (the first) and once it is ready (the others).
     pub(super) pending: Vec<String>,
     /// On this connection: whether `ready` came, and whether it was a resume.
     pub(super) ready: Option<bool>,
-    /// On this connection: the topics that were subscribed.
-    pub(super) subscribed: Vec<String>,
+    /// On this connection: whether a topic was subscribed.
+    pub(super) subscribed: bool,
+    /// On this connection: the topics that were subscribed from a position. One that was not is the URL's,
+    /// which setup subscribes by itself.
+    pub(super) returned: Vec<String>,
     /// On this connection: whether it has ended.
     pub(super) closed: bool,
     /// On this connection: whether a fault was inflicted.
@@ -51,9 +56,11 @@ impl Facts {
     /// A new connection begins.
     pub(super) fn begin(&mut self, pending: Vec<String>) {
         self.continuity.opening();
+        self.asked = true;
         self.pending = pending;
         self.ready = None;
-        self.subscribed.clear();
+        self.subscribed = false;
+        self.returned.clear();
         self.closed = false;
         self.inflicted = false;
     }
@@ -67,7 +74,12 @@ impl Facts {
                 self.user = f.user_id.to_string();
                 self.ready = Some(f.resumed);
             }
-            ServerMessage::Subscribed(f) => self.subscribed.push(f.topic.to_string()),
+            ServerMessage::Subscribed(f) => {
+                self.subscribed = true;
+                if f.recovered.is_some() {
+                    self.returned.push(f.topic.to_string());
+                }
+            }
             ServerMessage::Ack(f) if self.acks.len() < MAX => self.acks.push(Acked {
                 message_id: f.message_id.to_string(),
                 status: f.status,

@@ -8,6 +8,7 @@ mod delivery;
 mod facts;
 mod faults;
 mod frames;
+mod results;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ mod trouble;
 mod waits;
 
 pub use faults::{FAULTS, RETURNS};
-pub use run::{Cast, Command, Fault, Progress, Run, TopicResult};
+pub use results::TopicResult;
+pub use run::{Cast, Command, Fault, Progress, Run};
 
 /// The scenarios, in the order of the page.
 pub static SCENARIOS: [&Scenario; 7] = [

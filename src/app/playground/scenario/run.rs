@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::client::{Client, ClientId};
-use super::super::continuity::{Counts, Record, Return};
+use super::super::continuity::Record;
 use super::super::phase::explain_close;
 use super::super::{Event, Happened};
 use super::facts::Facts;
@@ -57,17 +57,6 @@ pub enum Progress {
     Done,
     /// It was not seen to its end.
     Failed,
-}
-
-/// What became of one topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicResult {
-    /// The topic.
-    pub topic: String,
-    /// What was said of the position.
-    pub last_return: Option<Return>,
-    /// What came since.
-    pub counts: Counts,
 }
 
 /// A scenario being played.
@@ -146,7 +135,12 @@ impl Run {
             return;
         };
         match &happened.event {
-            Event::Opening { .. } => {}
+            Event::Opening { .. } => {
+                if !std::mem::take(&mut self.facts[role].asked) {
+                    let words = "was connected by hand before this was over";
+                    self.fail(format!("{} {words}.", self.letter(role)));
+                }
+            }
             Event::Opened => {
                 let frame = self.facts[role].pending.first().cloned();
                 self.send(role, frame);
@@ -174,8 +168,17 @@ impl Run {
         self.go_on(happened.at);
     }
 
-    /// The gateway answered a request to inflict a fault.
-    pub fn inflicted(&mut self, client: ClientId, answer: Result<(), String>, now: f64) {
+    /// A name that no other run has.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.cast.salt
+    }
+
+    /// The gateway answered the run of this name, which asked it to inflict a fault.
+    pub fn inflicted(&mut self, run: &str, client: ClientId, answer: Result<(), String>, now: f64) {
+        if run != self.name() {
+            return;
+        }
         match answer {
             Ok(()) => {
                 for role in 0..self.scenario.roles {
@@ -217,28 +220,6 @@ impl Run {
         let missing: Vec<_> = missing.map(|until| self.missing(*until)).collect();
         let waited = format!("Waited {} s in vain: ", step.within);
         self.fail(format!("{waited}{}.", missing.join(", ")));
-    }
-
-    /// What became of each topic that role 0 had before.
-    #[must_use]
-    pub fn topics(&self) -> Vec<TopicResult> {
-        let Some(before) = &self.cast.before else {
-            return Vec::new();
-        };
-        let now = self.facts[0].continuity.topics();
-        let topics = before.topics().keys().filter_map(|topic| {
-            let (now, then) = (now.get(topic)?, before.continuity().topics().get(topic));
-            Some(TopicResult {
-                topic: topic.clone(),
-                last_return: now
-                    .last_return
-                    .filter(|_| self.facts[0].subscribed.contains(topic)),
-                counts: now
-                    .counts
-                    .since(then.map_or_else(Counts::default, |then| then.counts)),
-            })
-        });
-        topics.collect()
     }
 
     /// The run's topic.

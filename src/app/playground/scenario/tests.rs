@@ -28,11 +28,11 @@ fn play(mut run: Run, toy: &mut Toy, playground: &mut Playground) -> Run {
                 Command::Inflict(client, Fault::Stall, session) => {
                     assert!(!session.is_empty());
                     toy.sockets.get_mut(client.letter()).unwrap().3 = true;
-                    run.inflicted(client, Ok(()), now);
+                    run.inflicted("s", client, Ok(()), now);
                     vec![]
                 }
                 Command::Inflict(client, Fault::Cut, _) => {
-                    run.inflicted(client, Ok(()), now);
+                    run.inflicted("s", client, Ok(()), now);
                     toy.sockets.remove(client.letter());
                     let reason = String::new();
                     vec![(client, Event::Closed { code: 1006, reason })]
@@ -162,12 +162,13 @@ fn a_close_that_nobody_waits_for_ends_it() {
 
 /// Client A, set up with a topic of which two messages came, at a toy gateway.
 fn set_up(toy: &mut Toy) -> Playground {
+    let topics = if toy.preset.is_some() { "" } else { r#""t""# };
     let mut playground = Playground::default();
     let publish =
         |id: &str| format!(r#"{{"type":"publish","topic":"t","messageId":"{id}","payload":1}}"#);
     let a = ClientId::FIRST;
     for text in [
-        r#"{"type":"setup","token":"ann","topics":["t"]}"#.to_owned(),
+        format!(r#"{{"type":"setup","token":"ann","topics":[{topics}]}}"#),
         publish("one"),
         publish("two"),
     ] {
@@ -243,6 +244,78 @@ fn both_ways_back_go_on_from_where_it_was() {
 }
 
 #[test]
+fn a_topic_of_the_url_is_back_when_its_position_is_answered() {
+    for back in RETURNS {
+        let mut toy = Toy {
+            preset: Some("t"),
+            ..Toy::default()
+        };
+        let mut playground = set_up(&mut toy);
+        inflicted(FAULTS[0], &mut toy, &mut playground);
+        toy.topics
+            .get_mut("t")
+            .unwrap()
+            .extend(["x", "y"].map(ToOwned::to_owned));
+        let run = inflicted(back, &mut toy, &mut playground);
+        let words = &run.verdict().unwrap().words;
+        let all = "; 1 of 1 topics recovered, 2 replayed, no gap, no double, in order.";
+        assert!(words.ends_with(all), "{}: {words}", back.id);
+    }
+}
+
+#[test]
+fn a_topic_that_is_refused_on_the_way_back_says_with_which_code() {
+    let mut toy = Toy::default();
+    let mut playground = set_up(&mut toy);
+    inflicted(FAULTS[0], &mut toy, &mut playground);
+    toy.denies = Some("t");
+    let run = inflicted(RETURNS[0], &mut toy, &mut playground);
+    let all = "0 of 1 topics recovered, 0 replayed, no gap, no double, in order.";
+    says(&run, false, &format!("A new session; {all}"));
+    assert_eq!(run.topics()[0].words(), "refused: ACL_DENIED");
+}
+
+#[test]
+fn who_is_connected_by_hand_meanwhile_is_not_offline() {
+    let mut toy = Toy::default();
+    let before = set_up(&mut toy).client(ClientId::FIRST).clone();
+    let offline = FAULTS[5];
+    let mut run = Run::new(offline, cast(Some(before)), 0.0);
+    let closed = Event::Closed {
+        code: 1006,
+        reason: String::new(),
+    };
+    run.happened(&event(ClientId::FIRST, closed));
+    assert_eq!(run.steps()[1], ("Out of reach", Progress::Doing));
+    let url = "ws://h/ws".to_owned();
+    run.happened(&event(ClientId::FIRST, Event::Opening { url }));
+    says(&run, false, "A was connected by hand before this was over.");
+}
+
+#[test]
+fn a_connection_that_the_run_asked_for_is_no_stranger() {
+    let mut run = Run::new(SCENARIOS[1], cast(None), 0.0);
+    let url = "ws://h/ws".to_owned();
+    let opening = event(ClientId::FIRST, Event::Opening { url });
+    run.happened(&opening);
+    assert!(run.verdict().is_none());
+    run.happened(&opening);
+    assert!(run.verdict().is_some(), "the second one is");
+}
+
+#[test]
+fn an_answer_to_another_run_is_nothing_to_this_one() {
+    let mut toy = Toy::default();
+    let before = set_up(&mut toy).client(ClientId::FIRST).clone();
+    let mut run = Run::new(FAULTS[1], cast(Some(before)), 0.0);
+    let late = Err("too late".to_owned());
+    run.inflicted("earlier", ClientId::FIRST, late, 1.0);
+    run.inflicted("earlier", ClientId::FIRST, Ok(()), 1.0);
+    assert!(run.verdict().is_none());
+    assert_eq!(run.steps()[0].1, Progress::Doing);
+}
+
+#[test]
 fn what_the_replay_leaves_out_is_told() {
     let mut toy = Toy::default();
     let mut playground = set_up(&mut toy);
@@ -295,6 +368,7 @@ fn a_gateway_without_demo_endpoints_is_told_apart() {
         matches!(run.poll(), Some(Command::Inflict(_, Fault::Cut, session)) if session == "session-A")
     );
     run.inflicted(
+        "s",
         ClientId::FIRST,
         Err("the demo endpoints are off".into()),
         1.0,

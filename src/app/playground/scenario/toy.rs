@@ -18,6 +18,10 @@ pub(super) struct Toy {
     pub(super) loses: Option<u64>,
     /// Answers no publish.
     pub(super) mute: bool,
+    /// The topic of the URL, which setup subscribes by itself.
+    pub(super) preset: Option<&'static str>,
+    /// May not be subscribed.
+    pub(super) denies: Option<&'static str>,
 }
 
 impl Toy {
@@ -32,8 +36,10 @@ impl Toy {
         };
         match decode_client(text) {
             Ok(ClientMessage::Setup(f)) => {
-                let topics = f.topics.iter().map(ToString::to_string).collect();
-                for topic in &f.topics {
+                let named = f.topics.iter().map(ToString::to_string);
+                let preset = self.preset.map(ToOwned::to_owned);
+                let topics: Vec<String> = preset.into_iter().chain(named).collect();
+                for topic in &topics {
                     say(client, self.subscribed(topic, None));
                 }
                 let session = format!("session-{me}");
@@ -93,7 +99,7 @@ impl Toy {
                     .topic
                     .strip_prefix("private.")
                     .is_some_and(|owner| owner.split('.').next() != Some(user.as_str()));
-                if denied {
+                if denied || self.denies == Some(&*f.topic) {
                     say(client, error("ACL_DENIED", &f.topic));
                 } else {
                     say(client, self.subscribed(&f.topic, f.last_seq));

@@ -10,7 +10,7 @@ impl Run {
         let facts = |role: Role| &self.facts[role];
         match until {
             Until::Ready(role) => facts(role).ready.is_some(),
-            Until::Subscribed(role) => !facts(role).subscribed.is_empty(),
+            Until::Subscribed(role) => facts(role).subscribed,
             Until::Acked(role, count) => facts(role).acks.len() >= count,
             Until::Got(role, count) => self.record(role).counts.received >= count,
             Until::Refused(role, count) => facts(role).errors.len() >= count,
@@ -35,11 +35,7 @@ impl Run {
             .get(topic)
             .and_then(|r| r.last_return);
         let whole = back.is_none_or(|back| !back.recovered || back.replayed >= back.announced);
-        whole
-            && facts
-                .subscribed
-                .iter()
-                .any(|subscribed| subscribed == topic)
+        whole && facts.returned.iter().any(|returned| returned == topic)
     }
 
     /// What was waited for and not seen, in words.
