@@ -139,6 +139,20 @@ test('a client that goes takes its filter along', async ({ page }) => {
   await expect(button(page, 'Add a client')).toBeFocused()
 })
 
+test('a client that comes in knows nothing of the one that went', async ({ page }) => {
+  await ready(page, '')
+  await button(page, 'Add a client').click()
+  await button(page, 'Connect').click()
+  await expect(rows(page, 'opened')).toHaveCount(2)
+  await button(page, 'Remove client B').click()
+  await expect(rows(page, 'closed')).toHaveCount(1)
+  await button(page, 'Add a client').click()
+  await expect(page.locator('.client[data-client="B"]')).toHaveAttribute('data-phase', 'disconnected')
+  await button(page, 'Connect').click()
+  await expect(rows(page, 'opened')).toHaveCount(3)
+  await expect(rows(page, 'closed')).toHaveCount(1)
+})
+
 test('filters by text, whatever stands in it', async ({ page, request }) => {
   const topic = unique('text')
   await ready(page, topic)

@@ -165,6 +165,9 @@ pub(crate) fn send(_client: ClientId, _text: String) -> Result<(), String> {
 /// There is no socket.
 pub(crate) fn close(_client: ClientId) {}
 
+/// There is no socket.
+pub(crate) fn part(_client: ClientId) {}
+
 /// Nothing is checked.
 pub(crate) fn verify(_request: Request, _tell: impl Fn(&Finding) + 'static) -> AbortHandle {
     AbortHandle::new_pair().0

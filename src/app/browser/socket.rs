@@ -88,6 +88,18 @@ pub(crate) fn close(client: ClientId) {
     });
 }
 
+/// Closes the connection in order and hears no more of it. What came until now is told first.
+pub(crate) fn part(client: ClientId) {
+    BATCH.with(Batch::hand_over);
+    CONNECTIONS.with_borrow_mut(|connections| {
+        let connection = &mut connections[client.place()];
+        connection.number += 1;
+        if let Some(handle) = connection.handle.take() {
+            handle.close();
+        }
+    });
+}
+
 /// What the playground needs of the client's events: it reads the frames itself.
 fn seen(event: client::Event) -> Option<Event> {
     match event {

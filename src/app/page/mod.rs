@@ -22,6 +22,7 @@ use super::playground::kept::Library;
 use super::playground::phase::Phase;
 use super::playground::scenario::Run;
 use super::playground::{Event, Happened, Offer, Playground};
+use crate::protocol::CloseCode;
 pub(crate) use commands::Command;
 pub(crate) use desk::Desk;
 use reading::Reading;
@@ -164,9 +165,14 @@ impl Page {
         browser::catch_focus("message");
     }
 
-    /// Sends a client away; its connection is closed in order.
+    /// Sends a client away; its connection is closed in order. That is told now: whoever comes in its
+    /// place is not to hear of it.
     pub(crate) fn remove_client(self, id: ClientId) {
-        browser::close(id);
+        browser::part(id);
+        if self.phase_of(id).has_socket() {
+            let (code, reason) = (CloseCode::Normal.code(), String::new());
+            self.happened(id, Event::Closed { code, reason });
+        }
         browser::catch_focus("add-client");
         self.playground.update(|p| p.remove(id));
         if self.reading.filter.with_untracked(|f| f.client == Some(id)) {
