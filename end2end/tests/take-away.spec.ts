@@ -230,6 +230,50 @@ test('everything by its name: the palette', async ({ page }) => {
   await expect(page.getByRole('heading', { name: 'What the token says' })).toBeVisible()
 })
 
+test('the palette takes the keyboard to where it leads', async ({ page }) => {
+  await open(page)
+  const lead = async (name: string) => {
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox', { name: 'Find a command' }).fill(name)
+    await page.keyboard.press('Enter')
+  }
+  await lead('open: take it away')
+  await expect(page.locator('#tool')).toBeFocused()
+  await page.keyboard.press('Tab')
+  await expect(button(page, 'curl')).toBeFocused()
+  await lead('go to the log')
+  await expect(page.getByRole('region', { name: 'Log', exact: true })).toBeFocused()
+  for (const [name, chapter] of [['read: in a web', 'In a web page'], ['read: endp', 'Endpoints'], ['read: close', 'Close codes']] as const) {
+    await lead(name)
+    const region = page.getByRole('region', { name: chapter, exact: true })
+    await expect(region).toBeFocused()
+    await expect(region.getByRole('heading', { name: chapter })).toBeInViewport()
+  }
+  await lead('copy link')
+  await expect(button(page, 'Copy link')).toBeFocused()
+  await expect(page.getByText('Copied.')).toBeVisible()
+  await lead('play: fan')
+  await expect(page.locator('#tool')).toBeFocused()
+  await expect(page.locator('.verdict')).toHaveText(/^B and C each got 5 of 5/)
+  await lead('fault cut')
+  await expect(page.locator('.verdict')).toHaveText(/^Closed with 1006/)
+  await lead('way back reconnect')
+  await expect(page.locator('.verdict')).toHaveText(/^A new session; /)
+})
+
+test('a dialog is left without a keyboard', async ({ page }) => {
+  await open(page)
+  const palette = page.getByRole('dialog', { name: 'Commands' })
+  await button(page, 'Commands').click()
+  await palette.getByRole('button', { name: 'Close' }).click()
+  await expect(palette).toBeHidden()
+  await button(page, 'Commands').click()
+  await expect(palette).toBeVisible()
+  await page.mouse.click(5, 5)
+  await expect(palette).toBeHidden()
+  await expect(button(page, 'Connect')).toBeVisible()
+})
+
 test('the shortcuts are a key away, except where one writes', async ({ page }) => {
   await open(page)
   await field(page, 'URL').focus()

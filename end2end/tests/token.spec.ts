@@ -8,7 +8,7 @@ const seconds = (): number => Math.floor(Date.now() / 1000)
 test('claims, the time left, and what it allows', async ({ page }) => {
   await open(page)
   await button(page, 'Token helper').click()
-  await expect(page.getByText('that user may do everything')).toBeVisible()
+  await expect(page.getByText("that user may do everything but use what is another's (private.{user}).")).toBeVisible()
 
   const claims = { sub: 'ann', exp: seconds() + 100, topics: { read: ['user.{user}.*'], write: [] }, colour: '\u202ered' }
   await field(page, 'JWT of this client').fill(jwt(claims))

@@ -88,8 +88,9 @@ fn ids_are_unique() {
 mod buttons {
     use leptos::prelude::*;
 
-    use crate::app::page::Page;
+    use crate::app::page::{Command, Page};
     use crate::app::playground::client::ClientId;
+    use crate::app::playground::scenario::{Run, SCENARIOS};
     use crate::app::playground::{Event, Happened};
 
     const FIRST: ClientId = ClientId::FIRST;
@@ -199,6 +200,62 @@ mod buttons {
             assert!(page.desk_of(FIRST).frame().contains("demo-user"));
             page.remove_client(second);
             assert_eq!(page.active.get_untracked(), FIRST);
+        });
+    }
+    #[test]
+    fn a_client_that_goes_is_closed_at_once_and_no_other_hears_of_it() {
+        with_page(|page| {
+            page.add_client();
+            let second = page.active.get_untracked();
+            page.connect(second);
+            page.remove_client(second);
+            page.playground.with_untracked(|p| {
+                let last = p.log().after(0).last().cloned();
+                assert_eq!(last.map(|row| row.kind.clone()).as_deref(), Some("closed"));
+            });
+            page.add_client();
+            assert_eq!(page.active.get_untracked(), second);
+            assert_eq!(page.phase_of(second).name(), "disconnected");
+            page.remove_client(second);
+            page.playground
+                .with_untracked(|p| assert_eq!(p.log().after(0).count(), 2));
+        });
+    }
+
+    #[test]
+    fn what_is_on_a_button_of_the_shelf_is_a_command() {
+        with_page(|page| {
+            let titles = || Command::all(page).into_iter().map(Command::title);
+            for title in [
+                "Play: Fan-out",
+                "Fault: Cut",
+                "Way back: Reconnect",
+                "Way back: Resume",
+                "Verify, or stop it",
+                "Copy link",
+                "Export log",
+                "Clear the log",
+            ] {
+                assert!(titles().any(|other| other == title), "{title}");
+            }
+            let mut all: Vec<_> = titles().collect();
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), count, "each has a name of its own");
+        });
+    }
+
+    #[test]
+    fn one_thing_is_played_at_a_time() {
+        with_page(|page| {
+            Command::Play(SCENARIOS[0]).run(page);
+            assert!(page.is_playing());
+            Command::Play(SCENARIOS[1]).run(page);
+            let is_first =
+                |run: &Option<Run>| run.as_ref().is_some_and(|r| r.scenario() == SCENARIOS[0]);
+            assert!(page.run.with_untracked(is_first));
+            assert!(!Command::all(page).contains(&Command::Play(SCENARIOS[1])));
         });
     }
 }

@@ -137,7 +137,10 @@ pub(crate) fn on_key(_take: impl Fn(&str, bool, bool) -> bool + 'static) {}
 pub(crate) fn show(_id: &str) {}
 
 /// There is nowhere to go.
-pub(crate) fn go_to(_id: &str) {}
+pub(crate) fn go_to(_id: &'static str) {}
+
+/// There is nothing to press.
+pub(crate) fn go_and_press(_id: &'static str) {}
 
 /// No dialog opens.
 pub(crate) fn show_dialog(_id: &str) {}

@@ -18,6 +18,8 @@ use web_sys::{
     ScrollIntoViewOptions, ScrollLogicalPosition,
 };
 
+use super::press;
+
 /// The WebSocket and the HTTP origin of the gateway that served the page.
 pub(crate) fn origins() -> Option<(String, String)> {
     let location = window().location();
@@ -98,12 +100,21 @@ pub(super) fn show_element(element: &Element) {
     element.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
-/// Goes to the element with this id as a link to it does.
-pub(crate) fn go_to(id: &str) {
-    if let Some(element) = document().get_element_by_id(id) {
-        element.scroll_into_view();
-    }
-    focus(id);
+/// Goes to the element with this id as a link to it does, the keyboard too. What was asked for just now
+/// stands in the document by the next frame.
+pub(crate) fn go_to(id: &'static str) {
+    request_animation_frame(move || {
+        focus(id);
+        if let Some(element) = document().get_element_by_id(id) {
+            element.scroll_into_view();
+        }
+    });
+}
+
+/// Goes to the button with this id and presses it.
+pub(crate) fn go_and_press(id: &'static str) {
+    go_to(id);
+    request_animation_frame(move || press(id));
 }
 
 fn dialog(id: &str) -> Option<HtmlDialogElement> {

@@ -126,7 +126,7 @@ fn Verify(page: Page) -> impl IntoView {
         <form class="verify-form" on:submit=submit>
             {text("verify-token", "Token to verify with", token)}
             {text("verify-denied", "A topic it does not allow, if any", denied)}
-            <button type="submit" class="primary" class:quiet=move || running.get()>
+            <button type="submit" id="verify" class="primary" class:quiet=move || running.get()>
                 {move || if running.get() { "Stop" } else { "Verify" }}
             </button>
         </form>

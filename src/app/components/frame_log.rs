@@ -31,7 +31,7 @@ pub fn FrameLog(page: Page) -> impl IntoView {
     let latest = page.reading.latest;
     let pinned = Memo::new(move |_| page.shown().with(|p| p.log().pinned().cloned().collect()));
     view! {
-        <section id="log" class="panel log-panel" aria-labelledby="log-title">
+        <section id="log" class="panel log-panel" tabindex="-1" aria-labelledby="log-title">
             <div class="panel-head">
                 <h2 id="log-title">"Log"</h2>
                 <p class="problem" role="status">

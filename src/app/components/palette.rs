@@ -69,6 +69,7 @@ pub fn Palette(page: Page) -> impl IntoView {
         <dialog
             id=PALETTE
             class="sheet"
+            closedby="any"
             aria-label="Commands"
             on:close=move |_| {
                 query.set(String::new());
@@ -105,6 +106,7 @@ pub fn Palette(page: Page) -> impl IntoView {
                     count => format!("{count} commands"),
                 }}
             </p>
+            <Close of=PALETTE />
         </dialog>
     }
 }
@@ -129,12 +131,20 @@ pub fn Shortcuts() -> impl IntoView {
         }
     });
     view! {
-        <dialog id=SHORTCUTS class="sheet" aria-labelledby="shortcuts-title">
+        <dialog id=SHORTCUTS class="sheet" closedby="any" aria-labelledby="shortcuts-title">
             <h2 id="shortcuts-title">"Shortcuts"</h2>
             <dl class="keys">{rows.collect_view()}</dl>
-            <button type="button" on:click=move |_| browser::close_dialog(SHORTCUTS)>
-                "Close"
-            </button>
+            <Close of=SHORTCUTS />
         </dialog>
+    }
+}
+
+/// Closes a dialog. A click beside the dialog does it too, where the browser knows `closedby`.
+#[component]
+fn Close(of: &'static str) -> impl IntoView {
+    view! {
+        <button type="button" on:click=move |_| browser::close_dialog(of)>
+            "Close"
+        </button>
     }
 }

@@ -24,6 +24,18 @@ pub fn Reference() -> impl IntoView {
     }
 }
 
+/// A chapter, which links and the palette lead to.
+#[component]
+pub(super) fn Chapter(id: &'static str, title: &'static str, children: Children) -> impl IntoView {
+    let heading = || format!("{id}-title");
+    view! {
+        <section id=id tabindex="-1" aria-labelledby=heading()>
+            <h2 id=heading()>{title}</h2>
+            {children()}
+        </section>
+    }
+}
+
 /// A table that scrolls sideways by itself where the window is narrow.
 #[component]
 fn Table(name: &'static str, heads: &'static [&'static str], children: Children) -> impl IntoView {
@@ -57,13 +69,12 @@ fn Endpoints() -> impl IntoView {
         }
     });
     view! {
-        <section id="endpoints">
-            <h2>"Endpoints"</h2>
+        <Chapter id="endpoints" title="Endpoints">
             <p>"Frames are JSON text and the same on both WebSocket endpoints."</p>
             <Table name="Table of endpoints" heads=&["Method", "Path", "What it does"]>
                 {rows.collect_view()}
             </Table>
-        </section>
+        </Chapter>
     }
 }
 
@@ -76,8 +87,7 @@ fn Messages() -> impl IntoView {
         frames.map(|frame| view! { <Frame frame /> }).collect_view()
     };
     view! {
-        <section id="messages">
-            <h2>"Messages"</h2>
+        <Chapter id="messages" title="Messages">
             <p>
                 "One JSON object a frame, named by its type. Unknown fields are ignored. The first frame is setup or resume."
             </p>
@@ -85,7 +95,7 @@ fn Messages() -> impl IntoView {
             <div class="frames">{of(Direction::ToServer)}</div>
             <h3>"What the gateway sends"</h3>
             <div class="frames">{of(Direction::ToClient)}</div>
-        </section>
+        </Chapter>
     }
 }
 
@@ -145,8 +155,7 @@ fn Errors() -> impl IntoView {
         }
     });
     view! {
-        <section id="errors">
-            <h2>"Errors"</h2>
+        <Chapter id="errors" title="Errors">
             <p>"The code of an error frame, and of an HTTP error with its status."</p>
             <Table
                 name="Table of error codes"
@@ -154,7 +163,7 @@ fn Errors() -> impl IntoView {
             >
                 {rows.collect_view()}
             </Table>
-        </section>
+        </Chapter>
     }
 }
 
@@ -173,23 +182,21 @@ fn Closes() -> impl IntoView {
         }
     });
     view! {
-        <section id="closes">
-            <h2>"Close codes"</h2>
+        <Chapter id="closes" title="Close codes">
             <p>
                 "The second digit of a code of this protocol is its advice: 40xx do not reconnect, 41xx reconnect after a backoff, 42xx reconnect at once and resume."
             </p>
             <Table name="Table of close codes" heads=&["Code", "Reason", "Meaning", "For a client"]>
                 {rows.collect_view()}
             </Table>
-        </section>
+        </Chapter>
     }
 }
 
 #[component]
 fn Settings() -> impl IntoView {
     view! {
-        <section id="settings">
-            <h2>"Settings"</h2>
+        <Chapter id="settings" title="Settings">
             <p>
                 "From flags, then the environment, then the TOML file, then the default. Durations read like 100ms, 10s, 2m; sizes like 64KiB, 1MiB."
             </p>
@@ -199,7 +206,7 @@ fn Settings() -> impl IntoView {
             >
                 {SETTINGS.iter().map(|setting| view! { <Setting setting /> }).collect_view()}
             </Table>
-        </section>
+        </Chapter>
     }
 }
 

@@ -38,10 +38,20 @@ pub fn Session(page: Page) -> impl IntoView {
                 "The log as a file, a row a line (NDJSON). Tokens are left out; whatever else the frames say is in it. To import one, choose it or drop it here: nothing is sent to the gateway."
             </p>
             <div class="send-row">
-                <button type="button" class="small" on:click=move |_| page.export()>
+                <button
+                    type="button"
+                    id="export-log"
+                    class="small"
+                    on:click=move |_| page.export()
+                >
                     "Export log"
                 </button>
-                <button type="button" class="small" on:click=move |_| browser::press(CHOOSER)>
+                <button
+                    type="button"
+                    id="import-session"
+                    class="small"
+                    on:click=move |_| browser::press(CHOOSER)
+                >
                     "Import a session"
                 </button>
                 <input

@@ -109,7 +109,7 @@ pub fn Shelf(page: Page) -> impl IntoView {
                     "Commands" <kbd aria-hidden="true">"Ctrl K"</kbd>
                 </button>
             </div>
-            <div id="tool" class:absent=move || open.get().is_none()>
+            <div id="tool" tabindex="-1" class:absent=move || open.get().is_none()>
                 {move || open.get().map(|tool| tool.view(page))}
             </div>
         </div>

@@ -68,6 +68,7 @@ fn Program(page: Page) -> impl IntoView {
         <div class="send-row">
             <button
                 type="button"
+                id="copy-program"
                 class="small"
                 disabled=move || written.with(Result::is_err)
                 on:click=copy
@@ -110,7 +111,7 @@ fn Link(page: Page) -> impl IntoView {
     };
     view! {
         <div class="send-row">
-            <button type="button" class="small" on:click=copy>
+            <button type="button" id="copy-link" class="small" on:click=copy>
                 "Copy link"
             </button>
             <span class="hint">

@@ -22,7 +22,7 @@ pub fn TokenHelper(page: Page) -> impl IntoView {
         token.with(|token| match read(token) {
             Read::Empty => note("The Token field of setup is empty."),
             Read::Name => note(
-                "Not a JWT. With demo auth this is the user's name, and that user may do everything.",
+                "Not a JWT. With demo auth this is the user's name, and that user may do everything but use what is another's (private.{user}).",
             ),
             Read::Broken(words) => note(words),
             Read::Jwt(jwt) => view! { <Claims jwt=*jwt topic now /> }.into_any(),

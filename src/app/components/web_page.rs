@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use super::reference::Chapter;
+
 /// A whole page. Tests run it in a browser, and hold the READMEs to it.
 const LINES: &str = include_str!("web_page.html");
 
@@ -9,8 +11,7 @@ const LINES: &str = include_str!("web_page.html");
 #[component]
 pub fn WebPage() -> impl IntoView {
     view! {
-        <section id="web-page">
-            <h2>"In a web page"</h2>
+        <Chapter id="web-page" title="In a web page">
             <p>
                 "The gateway serves its client at "
                 <a href="/client.js">
@@ -24,6 +25,6 @@ pub fn WebPage() -> impl IntoView {
                     <code>"allowed-origins"</code>
                 </a> "."
             </p>
-        </section>
+        </Chapter>
     }
 }

@@ -1,4 +1,4 @@
-//! Everything the page can do, by name: for the command palette and the shortcuts.
+//! What the page can do, by name: for the command palette and the shortcuts.
 
 use leptos::prelude::*;
 
@@ -7,10 +7,20 @@ use super::super::components::{PALETTE, SHORTCUTS, Tool};
 use super::super::docs_page::CHAPTERS;
 use super::super::playground::client::ClientId;
 use super::super::playground::draft::kinds;
+use super::super::playground::scenario::{FAULTS, RETURNS, SCENARIOS, Scenario};
 use super::Page;
 
+/// Buttons on the shelf that can be pressed by name: whose they are, their ids and what they do.
+const BUTTONS: [(Tool, &str, &str); 5] = [
+    (Tool::Evidence, "verify", "Verify, or stop it"),
+    (Tool::TakeAway, "copy-program", "Copy program"),
+    (Tool::TakeAway, "copy-link", "Copy link"),
+    (Tool::Session, "export-log", "Export log"),
+    (Tool::Session, "import-session", "Import a session"),
+];
+
 /// Something that can be asked for by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Command {
     /// Opens the active client's connection.
     Connect,
@@ -26,8 +36,16 @@ pub(crate) enum Command {
     AddClient,
     /// Opens a tool of the shelf.
     Take(Tool),
+    /// Opens a tool and presses its button with this id; and what that does.
+    Press(Tool, &'static str, &'static str),
+    /// Plays a scenario.
+    Play(&'static Scenario),
+    /// Inflicts a fault on the active client, or brings it back.
+    Inflict(&'static Scenario),
     /// Holds the log, or lets it go on.
     Pause,
+    /// Empties the log.
+    Clear,
     /// Goes to the log.
     Log,
     /// Goes to a chapter of the page, by its id and title.
@@ -45,6 +63,9 @@ impl Command {
             page.active.get(),
         );
         let full = ids.len() == ClientId::ALL.len();
+        let idle = !page.is_playing();
+        let plays = SCENARIOS.map(Self::Play).into_iter();
+        let plays = plays.chain(FAULTS.into_iter().chain(RETURNS).map(Self::Inflict));
         let first = if open {
             Self::Disconnect
         } else {
@@ -54,6 +75,7 @@ impl Command {
             .into_iter()
             .chain(kinds().map(|kind| Self::Compose(kind.name)))
             .chain(Tool::ALL.iter().copied().map(Self::Take))
+            .chain(plays.filter(move |_| idle))
             .chain(
                 ids.into_iter()
                     .filter(|id| *id != active)
@@ -61,6 +83,8 @@ impl Command {
             )
             .chain((!full).then_some(Self::AddClient))
             .chain([Self::Pause, Self::Log])
+            .chain((!page.is_imported()).then_some(Self::Clear))
+            .chain(BUTTONS.map(|(tool, id, title)| Self::Press(tool, id, title)))
             .chain(CHAPTERS.map(|(id, title)| Self::Chapter(id, title)))
             .chain([Self::Shortcuts])
             .collect()
@@ -76,6 +100,11 @@ impl Command {
             Self::Activate(id) => format!("Go to client {}", id.letter()),
             Self::AddClient => "Add a client".into(),
             Self::Take(tool) => format!("Open: {}", tool.title()),
+            Self::Press(_, _, title) => title.into(),
+            Self::Play(scenario) => format!("Play: {}", scenario.title),
+            Self::Inflict(way) if RETURNS.contains(&way) => format!("Way back: {}", way.title),
+            Self::Inflict(fault) => format!("Fault: {}", fault.title),
+            Self::Clear => "Clear the log".into(),
             Self::Pause => "Pause the log, or let it go on".into(),
             Self::Log => "Go to the log".into(),
             Self::Chapter(_, title) => format!("Read: {title}"),
@@ -105,16 +134,38 @@ impl Command {
             }
             Self::Activate(id) => page.active.set(id),
             Self::AddClient => page.add_client(),
-            Self::Take(tool) => {
-                page.tool.set(Some(tool));
-                browser::go_to("shelf");
+            Self::Take(tool) => take(page, tool),
+            Self::Press(tool, id, _) => {
+                open(page, tool);
+                browser::go_and_press(id);
             }
+            Self::Play(scenario) => {
+                take(page, Tool::Scenarios);
+                page.play(scenario);
+            }
+            Self::Inflict(fault) => {
+                take(page, Tool::Faults);
+                page.inflict(fault);
+            }
+            Self::Clear => page.clear_log(),
             Self::Pause => page.toggle_pause(),
             Self::Log => browser::go_to("log"),
             Self::Chapter(id, _) => browser::go_to(id),
             Self::Shortcuts => browser::show_dialog(SHORTCUTS),
         }
     }
+}
+
+/// Opens a tool. One that is open stays as it is.
+fn open(page: Page, tool: Tool) {
+    page.tool
+        .maybe_update(|open| open.replace(tool) != Some(tool));
+}
+
+/// Opens a tool and goes to it.
+fn take(page: Page, tool: Tool) {
+    open(page, tool);
+    browser::go_to("tool");
 }
 
 impl Page {
