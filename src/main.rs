@@ -1,5 +1,6 @@
 //! The binary: settings, logs, the gateway, and its end.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -28,37 +29,39 @@ fn main() -> ExitCode {
         .build();
     match runtime.and_then(|runtime| runtime.block_on(serve(&settings))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("micro-socket: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the report is the command's answer")]
+/// Says why. Nobody may be reading it any more.
+fn failed(error: &std::io::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "micro-socket: {error}");
+    ExitCode::FAILURE
+}
+
 fn verify(request: &verify::Request, json: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let report = match runtime.map(|runtime| runtime.block_on(verify::run(request))) {
         Ok(report) => report,
-        Err(error) => {
-            eprintln!("micro-socket: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&error),
     };
-    if json {
-        println!("{}", report.to_json());
+    let _ = if json {
+        writeln!(std::io::stdout(), "{}", report.to_json())
     } else {
-        print!("{report}");
-    }
+        write!(std::io::stdout(), "{report}")
+    };
     ExitCode::from(u8::from(!report.ok))
 }
 
 async fn serve(settings: &Settings) -> std::io::Result<()> {
     let mut stop = Box::pin(stop_signal()?);
     let mut again = Again::new()?;
-    let server = Server::start(settings).await?;
+    let server = tokio::select! {
+        server = Server::start(settings) => server?,
+        () = stop.as_mut() => return Ok(()),
+    };
     announce(server.addr, settings.tls.is_some(), server.admin_addr);
     let ended = loop {
         tokio::select! {
@@ -159,8 +162,6 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Says where to go. Nobody may be reading it any more.
 fn announce(addr: SocketAddr, tls: bool, admin: Option<SocketAddr>) {
-    use std::io::Write as _;
-
     let s = if tls { "s" } else { "" };
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!(

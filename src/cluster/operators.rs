@@ -132,8 +132,8 @@ impl Cluster {
             self.ask::<usize>(DISCONNECT, &question, |_| true)
         );
         let done = format!("done on {} ({here} sockets), ", self.node());
-        kept.map_err(|error| not_asked(&format!("{done}the revocation was not kept; "), &error))?;
         let said = said.map_err(|error| not_asked(&done, &error))?;
+        kept.map_err(|error| not_kept(&done, &error))?;
         Ok(Disconnected {
             disconnected: total(here, &said),
             nodes: self.parts(&said),
@@ -268,6 +268,14 @@ fn total(here: usize, said: &Said<usize>) -> usize {
 fn not_asked(done: &str, error: &Unavailable) -> Refusal {
     let why = &error.0;
     let text = format!("{done}the other gateways could not be asked: {why}; try again");
+    Refusal::new(ErrorCode::NotAvailable, text)
+}
+
+fn not_kept(done: &str, error: &Unavailable) -> Refusal {
+    let why = &error.0;
+    let text = format!(
+        "{done}and the other gateways were asked, but the revocation was not kept for those that start later: {why}"
+    );
     Refusal::new(ErrorCode::NotAvailable, text)
 }
 

@@ -4,6 +4,7 @@
 //! Uses: protocol, verify.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
@@ -63,15 +64,11 @@ impl Exit {
         }
     }
 
-    /// Prints what is to be said.
+    /// Prints what is to be said. Nobody may be reading it any more.
     #[must_use]
-    #[allow(
-        clippy::print_stdout,
-        reason = "this is the command line's own answer, not a log"
-    )]
     pub fn print(&self) -> ExitCode {
-        print!("{}", self.output);
-        eprint!("{}", self.errors);
+        let _ = io::stdout().write_all(self.output.as_bytes());
+        let _ = io::stderr().write_all(self.errors.as_bytes());
         ExitCode::from(self.code)
     }
 }
@@ -208,7 +205,8 @@ fn command() -> Command {
         .subcommand(Command::new("serve").about("Runs the gateway; the same as no command"))
         .subcommand(
             Command::new("check-config").about(
-                "Prints the settings in effect as TOML, or the problems, and ends with 0 or 2",
+                "Prints the settings in effect as TOML, or the problems, and ends with 0 or 2. Certificates, \
+                 and whatever is on the network, are looked at when the gateway starts",
             ),
         )
         .subcommand(verify)

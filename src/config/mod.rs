@@ -288,7 +288,10 @@ impl Settings {
         let mut out = String::new();
         for setting in SETTINGS {
             if let Some(value) = self.text(setting.name) {
-                let value = if value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok() {
+                // Only what TOML reads as it stands: not 007, and nothing beyond its numbers.
+                let number = value.parse::<i64>();
+                let is_bare = number.is_ok_and(|number| number.to_string() == value);
+                let value = if is_bare || value.parse::<bool>().is_ok() {
                     value
                 } else {
                     toml::Value::String(value).to_string()

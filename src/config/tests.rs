@@ -163,6 +163,17 @@ fn checked_settings_lead_to_themselves() {
 }
 
 #[test]
+fn a_value_that_looks_like_a_number_is_printed_as_text_where_toml_has_no_such_number() {
+    for node in ["007", "12345678901234567890", "7"] {
+        let flag = format!("--node={node}");
+        let first = run(&["check-config", &flag], &[], "").unwrap_err();
+        let args = ["check-config", "--config=gateway.toml"];
+        let again = run(&args, &[], &first.output).unwrap_err();
+        assert_eq!(again, first, "{node}");
+    }
+}
+
+#[test]
 fn every_setting_refuses_nonsense_and_names_where_it_stands() {
     // Any text is a directory or a file.
     let any = ["data-dir", "nats-creds"];

@@ -1,7 +1,7 @@
 //! The body of a request, read without regard to its Content-Type.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -18,10 +18,20 @@ impl FromRequest<AppState> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let body = Bytes::from_request(request, state).await;
+        Self::of(request, max_body_bytes(state.max_message_bytes)).await
+    }
+}
+
+impl Body {
+    /// The request's, of at most so many bytes.
+    ///
+    /// # Errors
+    /// [`ErrorCode::LimitExceeded`]; [`ErrorCode::BadRequest`] when it does not come whole.
+    pub(super) async fn of(mut request: Request, most: usize) -> Result<Self, ApiError> {
+        DefaultBodyLimit::max(most).apply(&mut request);
+        let body = Bytes::from_request(request, &()).await;
         let body = body.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
-                let most = max_body_bytes(state.max_message_bytes);
                 let text = format!("a request has at most {most} bytes");
                 Refusal::new(ErrorCode::LimitExceeded, text)
             }
@@ -29,9 +39,7 @@ impl FromRequest<AppState> for Body {
         });
         Ok(Self(body?))
     }
-}
 
-impl Body {
     /// What it says.
     ///
     /// # Errors

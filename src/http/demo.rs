@@ -1,5 +1,7 @@
 //! Publishing by opening a URL, for trying things out.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
@@ -12,7 +14,7 @@ use crate::auth::Principal;
 use crate::backbone::Publication;
 use crate::protocol::{ErrorCode, Refusal, SeqNo, Topic};
 
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, only_get};
 use super::names::TopicName;
 use super::{AppState, origin};
 
@@ -59,9 +61,7 @@ pub(super) async fn publish(
 ) -> Result<Response, ApiError> {
     if method != Method::GET {
         // HEAD is routed like GET, but whoever asks with it wants no effect.
-        let text = "only GET publishes here";
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        return Err(ApiError::with_status(status, ErrorCode::BadRequest, text));
+        return Ok(only_get("only GET publishes here"));
     }
     admit(&state, &headers)?;
     let topic = topic_of(topic)?;
@@ -120,11 +120,11 @@ pub(super) fn admit(state: &AppState, headers: &HeaderMap) -> Result<(), ApiErro
 /// The fields as a JSON object of strings, in their order; of fields with one name the last counts.
 fn object(fields: &[(String, String)]) -> Result<String, Refusal> {
     let mut out = Vec::new();
-    let members = fields.iter().enumerate().filter(|(at, (name, _))| {
-        let later = &fields[at + 1..];
-        !later.iter().any(|(other, _)| other == name)
-    });
-    let members = members.map(|(_, (name, value))| (name, value));
+    let mut later = HashSet::new();
+    let backwards = fields.iter().rev();
+    let mut last: Vec<_> = backwards.filter(|(name, _)| later.insert(name)).collect();
+    last.reverse();
+    let members = last.into_iter().map(|(name, value)| (name, value));
     let written = serde_json::Serializer::new(&mut out).collect_map(members);
     let internal = |_| Refusal::new(ErrorCode::Internal, "the fields cannot be written");
     written.map_err(internal)?;

@@ -68,6 +68,13 @@ pub(super) async fn method_not_allowed(method: http::Method, uri: http::Uri) -> 
     ApiError::with_status(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, text)
 }
 
+/// The answer to a HEAD where only a GET does something (RFC 9110 section 15.5.6).
+pub(super) fn only_get(text: &str) -> Response {
+    let error = ApiError::with_status(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, text);
+    let allow = [(header::ALLOW, HeaderValue::from_static("GET"))];
+    (allow, error).into_response()
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.code.http_status());

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
-use http::{HeaderMap, StatusCode};
+use axum::extract::{self, State};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +18,8 @@ use super::error::{ApiError, ErrorBody, bad};
 
 /// How long a socket may be stalled, in seconds.
 const MAX_SECONDS: f64 = 60.0;
+/// The most bytes that are read of a request.
+const MAX_BODY_BYTES: usize = 4096;
 
 /// What to do to whose socket.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -72,10 +74,11 @@ pub(super) struct Inflicted {
         (status = 503, description = "The gateway starts.", body = ErrorBody)))]
 pub(super) async fn inflict(
     State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Body,
+    request: extract::Request,
 ) -> Result<Json<Inflicted>, ApiError> {
-    admit(&state, &headers)?;
+    // Nothing is read of who may not ask.
+    admit(&state, request.headers())?;
+    let body = Body::of(request, MAX_BODY_BYTES).await?;
     let request: Request = body.json("{sessionId, fault, seconds?}")?;
     if !(1.0..=MAX_SECONDS).contains(&request.seconds) {
         return Err(bad(format!("seconds must be 1 to {MAX_SECONDS}")).into());

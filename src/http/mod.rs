@@ -25,7 +25,6 @@ mod ws;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::response::Redirect;
 use axum::routing::get;
@@ -201,8 +200,6 @@ fn wrapped(
 ) -> Router {
     let (documented, mut openapi) = documented.split_for_parts();
     answers::describe(&mut openapi);
-    // Largest batch: see `api`. Everything else has no body.
-    let body_limit = DefaultBodyLimit::max(api::max_body_bytes(state.max_message_bytes));
     let fixed = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
     };
@@ -214,7 +211,6 @@ fn wrapped(
         .route("/openapi.json", get(|| async move { Json(openapi) }))
         .merge(others)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(body_limit)
         .layer(CompressionLayer::new())
         .layer(fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(REFERRER_POLICY, "no-referrer"))

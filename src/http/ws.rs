@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 
 use crate::protocol::{ErrorCode, Topic};
@@ -17,7 +17,7 @@ use crate::websocket::accept_key;
 
 use super::AppState;
 use super::demo::topic_of;
-use super::error::ApiError;
+use super::error::{ApiError, only_get};
 
 /// One connection, many topics.
 pub(super) async fn multi(
@@ -44,6 +44,9 @@ fn upgrade(
     topic: Option<Topic>,
     mut request: Request,
 ) -> Result<Response, ApiError> {
+    if request.method() != Method::GET {
+        return Ok(only_get("a WebSocket begins with GET"));
+    }
     let accept = handshake(request.headers())?;
     state.check_origin(request.headers())?;
     let permit = state.gateway.admit()?;

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::socket::publish;
-use crate::harness::{Answer, Request, TestGateway};
+use crate::harness::{Answer, Request, TestGateway, soon};
 
 async fn inflict(gateway: &TestGateway, body: Value) -> Answer {
     let request = Request::new("POST", "/demo/faults").body(body.to_string());
@@ -160,6 +162,25 @@ async fn only_for_a_session_that_lives_here_and_only_well_formed() {
         answer.expect_error(403, "ACL_DENIED");
     }
     socket.expect_quiet().await;
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_refused_before_anything_is_read_and_who_may_is_read_a_little() {
+    let gateway = TestGateway::with(&[("demo-endpoints", "off")]).await;
+    let mut stream = TcpStream::connect(gateway.addr).await.unwrap();
+    let head = "POST /demo/faults HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    soon("an answer", stream.read_exact(&mut answer))
+        .await
+        .unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
+
+    let gateway = TestGateway::start().await;
+    let body = format!("{{\"sessionId\":\"{}\"}}", "x".repeat(5000));
+    let request = Request::new("POST", "/demo/faults").body(body);
+    let answer = request.send(gateway.addr).await;
+    answer.expect_error(413, "LIMIT_EXCEEDED");
 }
 
 #[tokio::test]

@@ -141,8 +141,23 @@ async fn head_is_get_without_a_body() {
 async fn only_get_publishes_by_url() {
     let gateway = TestGateway::start().await;
     let head = Request::new("HEAD", "/demo/publish/a?b=c");
-    assert_eq!(head.send(gateway.addr).await.status, 405);
+    let answer = head.send(gateway.addr).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
     assert_eq!(gateway.stats().await["published"], 0);
+}
+
+#[tokio::test]
+async fn only_get_begins_a_websocket() {
+    let gateway = TestGateway::start().await;
+    for path in ["/ws", "/ws/sub/t"] {
+        let head = Request::new("HEAD", path)
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+        let answer = head.send(gateway.addr).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
+    }
 }
 
 #[tokio::test]

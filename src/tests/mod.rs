@@ -58,4 +58,6 @@ mod stats_stream;
 mod subsocket;
 mod supply;
 mod tls;
+#[cfg(unix)]
+mod unheard;
 mod verify;

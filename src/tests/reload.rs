@@ -11,8 +11,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::harness::process::program;
+use crate::harness::raw::PING;
 use crate::harness::tokens::{SECRET, history, refused, signed, token};
-use crate::harness::{PATIENCE, Request, Socket, TestGateway, soon};
+use crate::harness::{PATIENCE, RawSocket, Request, Socket, TestGateway, soon};
 
 const NEW: &str = "another HS256 secret of the tests, also long";
 
@@ -70,6 +71,16 @@ async fn new_limits_hold_for_the_sockets_that_are_open() {
     third.expect_error(503, "NOT_AVAILABLE");
     gateway.reload(&[]).unwrap();
     gateway.user("carl", &["a", "b", "c"]).await;
+}
+
+#[tokio::test]
+async fn a_new_ping_interval_holds_for_a_socket_that_waits() {
+    let gateway = TestGateway::with(&[("ping-interval", "1h")]).await;
+    let mut idle = RawSocket::connect(gateway.addr, "/ws", None).await;
+    idle.setup("ann", "t").await;
+    let changed = [("ping-interval", "200ms"), ("pong-timeout", "1m")];
+    gateway.reload(&changed).unwrap();
+    assert_eq!(idle.next().await.unwrap().opcode, PING);
 }
 
 #[tokio::test]

@@ -218,7 +218,7 @@ async fn run(
                 Some(Command::Inflict(key, id, fault, reply)) => {
                     let _ = reply.send(shard.inflict(key, id, fault));
                 }
-                Some(Command::Limit(limits)) => shard.limits.set(limits),
+                Some(Command::Limit(limits)) => shard.limit(limits),
                 Some(Command::Kick(kick)) => shard.kick(kick),
                 Some(Command::Drain(spread)) => { spawn_local(shard.clone().drain(spread)); }
                 Some(Command::TakeOver(key, asked)) => shard.hand_over(key, asked),

@@ -358,6 +358,14 @@ impl Shard {
         }
     }
 
+    /// From now on these limits hold, for those too who are connected.
+    pub(super) fn limit(&self, limits: Limits) {
+        self.limits.set(limits);
+        for key in self.keys_where(|_| true) {
+            self.schedule_in(&mut self.state.borrow_mut(), key, 0);
+        }
+    }
+
     fn schedule_in(&self, state: &mut State, key: Key, not_before: u64) {
         let State {
             connections,

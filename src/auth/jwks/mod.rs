@@ -67,8 +67,8 @@ enum Found {
     No,
     /// The issuer cannot be asked, so we cannot know.
     Away,
-    /// Fetch the set, then look again.
-    Fetch,
+    /// Fetch the set, then look again; where there is a key, it is used meanwhile.
+    Fetch(Option<Key>),
     /// Somebody does so already.
     Wait,
 }
@@ -98,11 +98,13 @@ impl State {
         let may_ask = self.asked_ms.is_none_or(|at| now_ms - at >= interval);
         match key {
             Some(key) if fresh => Found::Key(key.clone()),
+            // While the issuer is away nobody waits for it who need not.
+            Some(key) if self.away && self.asking => Found::Key(key.clone()),
             _ if self.asking => Found::Wait,
             _ if may_ask => {
                 self.asking = true;
                 self.asked_ms = Some(now_ms);
-                Found::Fetch
+                Found::Fetch(key.filter(|_| self.away).cloned())
             }
             Some(key) => Found::Key(key.clone()),
             None if self.away => Found::Away,
@@ -178,10 +180,10 @@ impl Jwks {
             }
             Found::Away => Ok(Err(away())),
             Found::Wait => Err(Waiting),
-            Found::Fetch => {
+            Found::Fetch(known) => {
                 let this = self.clone();
                 self.0.runtime.spawn(async move { this.fetch().await });
-                Err(Waiting)
+                known.map(Ok).ok_or(Waiting)
             }
         }
     }

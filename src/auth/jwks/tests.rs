@@ -164,13 +164,13 @@ async fn answers_that_are_no_key_set_are_refused() {
 #[test]
 fn the_rules_of_asking() {
     let mut state = State::new(MIN_INTERVAL_MS);
-    assert!(matches!(state.find(0, Some("a")), Found::Fetch));
+    assert!(matches!(state.find(0, Some("a")), Found::Fetch(_)));
     assert!(matches!(state.find(0, Some("b")), Found::Wait));
     state.fetched(10, None);
     assert!(matches!(state.find(20, Some("a")), Found::Away));
     assert!(matches!(
         state.find(FIRST_INTERVAL_MS, Some("a")),
-        Found::Fetch
+        Found::Fetch(_)
     ));
     state.fetched(FIRST_INTERVAL_MS, Some(set(&[ec("a")])));
     let had = FIRST_INTERVAL_MS;
@@ -182,7 +182,7 @@ fn the_rules_of_asking() {
     ));
     assert!(matches!(
         state.find(had + MIN_INTERVAL_MS, Some("b")),
-        Found::Fetch
+        Found::Fetch(_)
     ));
     // While that one is under way, known keys go through and the others wait.
     assert!(matches!(
@@ -200,13 +200,19 @@ fn the_rules_of_asking() {
     ));
     // Too old: asked again, and used all the same when that fails.
     let old = had + MAX_AGE_MS;
-    assert!(matches!(state.find(old, Some("a")), Found::Fetch));
+    state.away = false;
+    assert!(matches!(state.find(old, Some("a")), Found::Fetch(None)));
+    assert!(matches!(state.find(old, Some("a")), Found::Wait));
     state.fetched(old, None);
     assert!(matches!(state.find(old + 1, Some("a")), Found::Key(_)));
+    // Nobody waits for an issuer that is known to be away.
+    let again = old + MIN_INTERVAL_MS;
     assert!(matches!(
-        state.find(old + MIN_INTERVAL_MS, Some("a")),
-        Found::Fetch
+        state.find(again, Some("a")),
+        Found::Fetch(Some(_))
     ));
+    assert!(matches!(state.find(again, Some("a")), Found::Key(_)));
+    assert!(matches!(state.find(again, Some("c")), Found::Wait));
 }
 
 #[test]
