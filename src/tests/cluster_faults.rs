@@ -207,6 +207,22 @@ async fn a_stream_that_is_lost_is_made_again_with_a_new_epoch() {
     assert_eq!(ann.expect("message").await["epoch"], Value::Null);
 }
 
+#[tokio::test]
+async fn a_duplicate_of_a_message_that_is_gone_holds_up_no_other_topic() {
+    let nats = NatsServer::start().await;
+    let gateway = gateway(&nats.url(), &[("history-size", "5")]).await;
+    let _listener = gateway.user("eve", &["u"]).await;
+    let mut bob = gateway.user("bob", &[]).await;
+    for id in names(0..10) {
+        publish(&mut bob, "t", &id).await;
+    }
+    let again = publish(&mut bob, "u", "0").await;
+    assert_eq!(again["status"], "duplicate");
+    // Which topic's number that was, nobody knows any more: this one has none that is waited for.
+    let mut ann = gateway.user("ann", &[]).await;
+    assert_eq!(ann.subscribe("u").await["seqNo"], 0);
+}
+
 /// What JetStream says of the bucket of sessions, or does with it.
 async fn sessions_bucket(nats: &async_nats::Client, verb: &str) -> Value {
     let subject = format!("$JS.API.STREAM.{verb}.KV_micro-socket-sessions");

@@ -283,6 +283,7 @@ impl Shared {
                         ids.confirmation(&letter.key, &letter.topic, ack.seq);
                     shared.send(subject, headers, body, Box::new(|_| ()));
                 }
+                (shared.acked)(&letter.topic, ack.seq);
                 let published = shared.published(&letter, AckStatus::Ok, ack.seq, None);
                 let _ = letter.reply.send(Ok(published));
             }
@@ -291,11 +292,14 @@ impl Shared {
         self.send(subject, headers, payload, done);
     }
 
-    /// The stream had the id: finds out which topic's message it was.
+    /// The stream had the id: finds out which topic's message it was. Of one that is gone nobody knows.
     async fn duplicate(self: Arc<Self>, letter: Letter, seq_no: SeqNo) {
         let first = self.reader.get(letter.partition, seq_no).await;
         let answer = first.map(|first| {
             let topic = first.and_then(|stored| names::topic(&stored.subject));
+            if let Some(topic) = &topic {
+                (self.acked)(topic, seq_no);
+            }
             let elsewhere = topic.filter(|topic| *topic != letter.topic);
             self.published(&letter, AckStatus::Duplicate, seq_no, elsewhere)
         });
@@ -309,7 +313,6 @@ impl Shared {
         seq_no: SeqNo,
         elsewhere: Option<Topic>,
     ) -> Published {
-        (self.acked)(elsewhere.as_ref().unwrap_or(&letter.topic), seq_no);
         Published {
             status,
             elsewhere,
