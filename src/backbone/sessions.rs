@@ -16,9 +16,9 @@ use super::{Answer, Now, Unavailable};
 
 /// The most sessions that are kept in memory. Beyond, the oldest of those go who hold the most: nobody
 /// can push out the others' sessions with many of their own.
-const MAX_SESSIONS: usize = 200_000;
+pub(super) const MAX_SESSIONS: usize = 200_000;
 /// The most bytes of sessions that are kept in memory.
-const MAX_BYTES: usize = 128 << 20;
+pub(super) const MAX_BYTES: usize = 128 << 20;
 
 /// One subscription of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let topics = self.topics.iter().map(|t| t.topic.as_str().len() + 64);
         self.user.len() + 160 + topics.sum::<usize>()
     }

@@ -58,11 +58,13 @@ impl Member {
         let Some(id) = session_id(&id) else {
             return Bytes::new();
         };
-        if let Some(sessions) = self.sessions.upgrade() {
-            sessions.let_go(id);
-        }
+        let sessions = self.sessions.upgrade();
+        let unwritten = sessions.and_then(|sessions| sessions.let_go(id));
+        let unwritten = unwritten.filter(|session| session.user == user);
         let stood = self.close(id, &user).await;
-        stood.map_or_else(Bytes::new, |record| written(&StoredSession::from(&record)))
+        let stood = stood.map(|record| StoredSession::from(&record));
+        let stood = stood.or(unwritten);
+        stood.map_or_else(Bytes::new, |session| written(&session))
     }
 
     /// Closes the socket that holds the session, if there is one here.

@@ -10,6 +10,7 @@
 //! * `publisher`, `ids`: publishing, and message ids across partitions.
 //! * `queue`: what is decided in any order and goes on in the order it came. Pure.
 //! * `sessions`: sessions that any gateway can go on with.
+//! * `load`: how much of them waits to be written. Pure.
 //! * `roster`: which gateways there are.
 //! * `bus`: what gateways ask each other.
 //! * `revocations`: users and tokens that every gateway turns away.
@@ -27,6 +28,7 @@ mod cache;
 mod envelope;
 mod ids;
 mod link;
+mod load;
 mod names;
 mod publisher;
 mod pump;
@@ -477,3 +479,6 @@ impl Drop for Nats {
         self.shared.link.stop.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

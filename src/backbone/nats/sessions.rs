@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_nats::HeaderMap;
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use super::bus::Bus;
 use super::link::Link;
+use super::load::{Load, Share};
 use super::names;
 use super::reader::ask_leader;
 use crate::backbone::sessions::StoredSession;
@@ -60,13 +61,30 @@ struct Held {
     /// The newest revision in the bucket, as far as we know; 0 for none.
     revision: u64,
     /// What is to be written next.
-    next: Option<Entry>,
+    next: Option<Arc<Waiting>>,
+    /// What is being written.
+    in_hand: Option<Arc<Waiting>>,
     /// A write is on its way, or waits for its turn: there is one at a time.
     writing: bool,
     /// What was written last says that its socket is gone.
     ended: bool,
     /// Which of our claims of the session this is; 0 for one that began here.
     claim: u64,
+}
+
+impl Held {
+    /// The newest that is not known to be in the bucket.
+    fn unwritten(&self) -> Option<Entry> {
+        let waiting = self.next.as_ref().or(self.in_hand.as_ref())?;
+        Some(waiting.entry.clone())
+    }
+}
+
+/// An entry that is not in the bucket yet.
+struct Waiting {
+    entry: Entry,
+    /// Where its socket is gone.
+    _share: Option<Share>,
 }
 
 /// Called with a session, and its user, that another gateway took.
@@ -83,6 +101,7 @@ struct Shared {
     link: Arc<Link>,
     bus: Bus,
     held: Mutex<HashMap<SessionId, Held>>,
+    load: Arc<Load>,
     writes: mpsc::UnboundedSender<SessionId>,
     taken: OnceLock<OnTaken>,
     claims: AtomicU64,
@@ -101,6 +120,7 @@ impl NatsSessions {
             link,
             bus,
             held: Mutex::default(),
+            load: Arc::default(),
             writes,
             taken: OnceLock::new(),
             claims: AtomicU64::new(0),
@@ -117,9 +137,12 @@ impl NatsSessions {
         let _ = self.shared.taken.set(Box::new(taken));
     }
 
-    /// Another gateway has taken the session: nothing more is written of it here.
-    pub fn let_go(&self, id: SessionId) {
-        self.shared.held.lock().remove(&id);
+    /// Another gateway has taken the session: nothing more is written of it here. Returns what was
+    /// not written yet of one whose socket is gone.
+    pub(crate) fn let_go(&self, id: SessionId) -> Option<StoredSession> {
+        let held = self.shared.held.lock().remove(&id)?;
+        let unwritten = held.unwritten()?;
+        unwritten.expires.map(|_| unwritten.session)
     }
 }
 
@@ -130,9 +153,18 @@ impl Sessions for NatsSessions {
             node: self.shared.bus.node().to_owned(),
             expires: expires_unix_ms,
         };
+        let share = expires_unix_ms.map(|_| self.shared.load.enter(record.bytes()));
         let mut held = self.shared.held.lock();
+        if matches!(share, Some(None)) {
+            // Nobody would write what is held of it.
+            held.remove(&id);
+            return;
+        }
         let session = held.entry(id).or_default();
-        session.next = Some(entry);
+        session.next = Some(Arc::new(Waiting {
+            entry,
+            _share: share.flatten(),
+        }));
         if !std::mem::replace(&mut session.writing, true) {
             let _ = self.shared.writes.send(id);
         }
@@ -191,22 +223,28 @@ impl Shared {
         id: SessionId,
         user: &str,
     ) -> Result<Option<SessionRecord>, Unavailable> {
+        let node = self.bus.node();
         for _ in 0..MOST_RACES {
-            let Some((found, revision)) = self.read(id).await? else {
+            // Looked at first: by the time that the bucket is read it may have been written.
+            let unwritten = self.held.lock().get(&id).and_then(Held::unwritten);
+            let (stored, revision) = self.read(id).await?.unzip();
+            let is_ours = |stored: &Entry| stored.node == node;
+            let unwritten = unwritten.filter(|_| stored.as_ref().is_none_or(is_ours));
+            let Some(found) = unwritten.or(stored) else {
                 return Ok(None);
             };
             let gone = found.expires.is_some_and(|at| at <= unix_ms);
             if gone || found.session.user != user {
                 return Ok(None);
             }
-            let node = self.bus.node().to_owned();
-            let holder =
-                (found.expires.is_none() && found.node != node).then(|| found.node.clone());
+            let elsewhere = !is_ours(&found);
+            let holder = (elsewhere && found.expires.is_none()).then(|| found.node.clone());
             let ours = Entry {
-                node,
+                node: node.to_owned(),
                 expires: None,
                 ..found
             };
+            let revision = revision.unwrap_or(0);
             let Written::Now(revision) = self.write(id, &ours, revision).await? else {
                 continue;
             };
@@ -216,12 +254,13 @@ impl Shared {
                 session.revision = revision;
                 session.claim = self.claims.fetch_add(1, Ordering::Relaxed) + 1;
                 session.ended = false;
-                session.next.take()
+                let (next, in_hand) = (session.next.take(), session.in_hand.take());
+                next.or(in_hand).filter(|_| !elsewhere)
             };
             // It knows the positions better than what it wrote last.
             let fresher = match holder {
                 Some(holder) => self.ask_holder(&holder, id, user).await,
-                None => unwritten.map(|entry| entry.session),
+                None => unwritten.map(|waiting| waiting.entry.session.clone()),
             };
             return Ok(Some(fresher.unwrap_or(ours.session).into()));
         }
@@ -278,12 +317,12 @@ impl Shared {
     /// Writes what is to be written of a session, until there is nothing more.
     async fn write_out(self: Arc<Self>, id: SessionId) {
         loop {
-            let (entry, revision, claim) = {
+            let (waiting, revision, claim) = {
                 let mut held = self.held.lock();
                 let Some(session) = held.get_mut(&id) else {
                     return;
                 };
-                let Some(entry) = session.next.take() else {
+                let Some(next) = session.next.take() else {
                     session.writing = false;
                     if session.ended {
                         // Whoever resumes it asks the bucket.
@@ -291,34 +330,40 @@ impl Shared {
                     }
                     return;
                 };
-                (entry, session.revision, session.claim)
+                session.in_hand = Some(next.clone());
+                (next, session.revision, session.claim)
             };
-            match self.write(id, &entry, revision).await {
-                Ok(Written::Now(revision)) => self.written(id, claim, &entry, revision),
+            let entry = &waiting.entry;
+            match self.write(id, entry, revision).await {
+                Ok(Written::Now(revision)) => self.written(id, claim, entry, revision),
                 Ok(Written::Never(why)) => {
                     tracing::warn!(%why, "a session cannot be kept");
-                    self.written(id, claim, &entry, revision);
+                    self.written(id, claim, entry, revision);
                 }
                 Ok(Written::Late) => match self.read(id).await {
                     // Ours, but for its answer that did not reach us.
                     Ok(Some((found, revision))) if found.node == entry.node => {
-                        self.put_back(id, claim, entry, Some(revision));
+                        self.put_back(id, claim, Some(revision));
                     }
                     // Nobody has taken it: it is the bucket that has lost it.
-                    Ok(None) => self.put_back(id, claim, entry, Some(0)),
+                    Ok(None) => self.put_back(id, claim, Some(0)),
                     Ok(Some(_)) => {
-                        if self.held.lock().remove(&id).is_some()
+                        if self.taken_away(id, claim)
                             && let Some(taken) = self.taken.get()
                         {
-                            taken(id, entry.session.user);
+                            taken(id, entry.session.user.clone());
                         }
                     }
-                    Err(_) => self.put_back(id, claim, entry, None),
+                    Err(_) => self.put_back(id, claim, None),
                 },
                 Err(unavailable) => {
                     tracing::debug!(%unavailable, "a session could not be written");
                     sleep(PAUSE).await;
-                    self.put_back(id, claim, entry, None);
+                    if entry.expires.is_some_and(|at| at <= unix_ms()) {
+                        self.give_up(id, claim);
+                    } else {
+                        self.put_back(id, claim, None);
+                    }
                 }
             }
         }
@@ -328,20 +373,44 @@ impl Shared {
         if let Some(session) = self.held.lock().get_mut(&id)
             && session.claim == claim
         {
+            session.in_hand = None;
             session.revision = revision;
             session.ended = entry.expires.is_some();
         }
     }
 
     /// Has it written again, unless there is something newer.
-    fn put_back(&self, id: SessionId, claim: u64, entry: Entry, revision: Option<u64>) {
+    fn put_back(&self, id: SessionId, claim: u64, revision: Option<u64>) {
         if let Some(session) = self.held.lock().get_mut(&id)
             && session.claim == claim
         {
             session.revision = revision.unwrap_or(session.revision);
-            session.next.get_or_insert(entry);
+            let in_hand = session.in_hand.take();
+            session.next = session.next.take().or(in_hand);
         }
     }
+
+    /// It ended before it could be written.
+    fn give_up(&self, id: SessionId, claim: u64) {
+        if let Some(session) = self.held.lock().get_mut(&id)
+            && session.claim == claim
+        {
+            session.in_hand = None;
+            session.ended = true;
+        }
+    }
+
+    /// Another gateway has it; whether that was not known.
+    fn taken_away(&self, id: SessionId, claim: u64) -> bool {
+        let mut held = self.held.lock();
+        let ours = held.get(&id).is_some_and(|session| session.claim == claim);
+        ours && held.remove(&id).is_some()
+    }
+}
+
+fn unix_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    unix.unwrap_or_default().as_millis() as u64
 }
 
 async fn write_all(shared: Arc<Shared>, mut asked: mpsc::UnboundedReceiver<SessionId>) {
@@ -360,55 +429,4 @@ async fn write_all(shared: Arc<Shared>, mut asked: mpsc::UnboundedReceiver<Sessi
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backbone::contract::nats_server::NatsServer;
-    use crate::backbone::nats::{Nats, Options};
-    use crate::backbone::{Events, Record, Retention, SessionTopic};
-    use crate::protocol::{Epoch, Topic};
-
-    struct Nobody;
-
-    impl Events for Nobody {
-        fn deliver(&self, _: &str, _: &Record, _: u64) {}
-        fn lost(&self, _: &str) {}
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_session_that_nats_does_not_take_is_not_tried_for_ever() {
-        let server = NatsServer::with("max_payload: 90000").await;
-        let options = Options {
-            servers: server.url().parse().into_iter().collect(),
-            ..Options::default()
-        };
-        let retention = Retention {
-            history_size: 10,
-            history_ttl: Duration::from_secs(60),
-            history_bytes: 1 << 20,
-            dedup_ttl: Duration::from_secs(60),
-            dedup_bytes: 1 << 20,
-        };
-        let nats = Nats::open(options, &retention, Arc::new(Nobody)).await;
-        let sessions = nats.as_ref().unwrap().sessions();
-        let topic = |n: usize| SessionTopic {
-            topic: Topic::new(&format!("{n:0>250}")).unwrap(),
-            qos: 0,
-            seq_no: 1,
-            epoch: Epoch::new("e"),
-        };
-        let record = SessionRecord {
-            user: "ann".to_owned(),
-            topics: (0..400).map(topic).collect(),
-        };
-        let now = Now {
-            mono_ns: 0,
-            unix_ms: 0,
-        };
-        sessions.save(now, 7, &record, Some(1000));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !sessions.shared.held.lock().is_empty() {
-            assert!(Instant::now() < deadline, "it is still tried");
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
+mod tests;
