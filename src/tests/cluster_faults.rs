@@ -266,6 +266,31 @@ async fn a_session_that_the_bucket_has_lost_is_written_anew() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_is_lost_alone_is_made_again() {
+    let nats = NatsServer::start().await;
+    let gateway = gateway(&nats.url(), &[]).await;
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let deleted = sessions_bucket(&client, "DELETE").await;
+    assert_eq!(deleted["success"], true, "{deleted}");
+    soon("the bucket", async {
+        while sessions_bucket(&client, "INFO").await["error"].is_object() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    becomes_ready(&gateway, 200).await;
+    let mut ann = gateway.socket("/ws").await;
+    let session = ann.setup("ann", &["t"]).await["sessionId"].clone();
+    drop(ann);
+    let mut ann = gateway.socket("/ws").await;
+    let resume =
+        json!({"type": "resume", "token": "ann", "sessionId": session, "lastSeqPerTopic": {}});
+    ann.send(resume).await;
+    ann.expect("subscribed").await;
+    assert_eq!(ann.expect("ready").await["resumed"], true);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_slow_nats_is_not_taken_for_silent() {
     let nats = NatsServer::start().await;
     let limits = [("ping-interval", "300ms"), ("pong-timeout", "1s")];

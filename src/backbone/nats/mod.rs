@@ -16,6 +16,7 @@
 //! * `revocations`: users and tokens that every gateway turns away.
 //! * `cache`: the newest records of those. Pure.
 //! * `question`: questions for a topic's end, and their answers.
+//! * `caretaker`: whether the streams are there, and still the same.
 //! * `pump`: the topics that somebody on this node listens to.
 //!
 //! A message is published into the stream of its topic's partition. The stream refuses an id it has
@@ -25,6 +26,7 @@
 
 mod bus;
 mod cache;
+mod caretaker;
 mod envelope;
 mod ids;
 mod link;
@@ -54,6 +56,7 @@ pub use self::revocations::{Revocation, Revocations, Whose};
 pub(crate) use self::sessions::TakeOver;
 pub use self::sessions::{NatsSessions, TAKE_OVER};
 
+use self::caretaker::Caretaker;
 use self::envelope::Envelope;
 use self::link::Link;
 use self::publisher::Publisher;
@@ -66,8 +69,6 @@ use super::{
 };
 use crate::protocol::{Epoch, Position, SeqNo, Topic};
 
-/// How often the streams are looked after.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// Questions to the streams that follow a lost connection, at once.
 const MOST_CHECKS: usize = 64;
 /// Bytes of the newest records that are kept for clients that come back.
@@ -254,13 +255,7 @@ impl Nats {
         );
         let replicas = options.replicas;
         let name = options.node.clone();
-        let caretaker = Caretaker {
-            shared: shared.clone(),
-            pumps: pumps.clone(),
-            options,
-            retention: retention.clone(),
-            ends: Vec::new(),
-        };
+        let caretaker = Caretaker::new(&shared, &pumps, options, retention);
         shared.link.run(caretaker.run());
         Ok(Self {
             shared,
@@ -296,83 +291,6 @@ fn tell(pumps: &[mpsc::UnboundedSender<Command>], topic: &Topic, command: Comman
     // Other bits than those that chose the partition.
     let hash = crc32fast::hash(topic.as_str().as_bytes()) >> 16;
     let _ = pumps[hash as usize % pumps.len()].send(command);
-}
-
-/// Looks after the streams: whether they answer, whether they are still the same, whether messages
-/// may have gone past us.
-struct Caretaker {
-    shared: Arc<Shared>,
-    pumps: Arc<[mpsc::UnboundedSender<Command>]>,
-    options: Options,
-    retention: Retention,
-    /// The end of each stream when it was looked at last.
-    ends: Vec<SeqNo>,
-}
-
-impl Caretaker {
-    async fn run(mut self) {
-        // The first connection is no loss.
-        self.shared.link.take_missed();
-        loop {
-            let _ = tokio::time::timeout(LOOK_AFTER, self.shared.link.changed()).await;
-            if self.shared.link.is_connected() {
-                let problem = self.look().await;
-                self.shared.report(problem);
-            }
-        }
-    }
-
-    fn tell_all(&self, command: impl Fn() -> Command) {
-        for pump in self.pumps.iter() {
-            let _ = pump.send(command());
-        }
-    }
-
-    /// Returns why the streams cannot be used.
-    async fn look(&mut self) -> Option<String> {
-        let mut ends = Vec::new();
-        for partition in 0..self.options.partitions {
-            match self.shared.reader.info(partition).await {
-                Ok(Some(info)) => {
-                    self.compare(partition, &info);
-                    ends.push(info.state.last);
-                }
-                Ok(None) => {
-                    tracing::warn!(partition, "the stream is gone and is made again");
-                    let made =
-                        setup::ensure(&self.shared.link, &self.options, &self.retention).await;
-                    return made.err();
-                }
-                Err(unavailable) => return Some(unavailable.0),
-            }
-        }
-        let before = std::mem::replace(&mut self.ends, ends);
-        if self.shared.link.take_missed() {
-            self.tell_all(|| Command::Resync);
-        } else {
-            // What was there at the last look has come by now.
-            for (partition, end) in (0..).zip(before) {
-                self.tell_all(|| Command::Clear(partition, end));
-            }
-        }
-        None
-    }
-
-    /// Whether the stream is still the one that we know.
-    fn compare(&mut self, partition: u16, info: &setup::Info) {
-        let Some(epoch) = info.epoch() else {
-            return;
-        };
-        if self.shared.epoch(partition) != epoch {
-            tracing::warn!(partition, "the stream is a new one: its numbers begin anew");
-            self.shared.epochs.write()[usize::from(partition)] = epoch;
-            // Where the other one ended says nothing of this one.
-            if let Some(end) = self.ends.get_mut(usize::from(partition)) {
-                *end = 0;
-            }
-            self.tell_all(|| Command::Renumbered(partition));
-        }
-    }
 }
 
 impl Shared {
@@ -428,6 +346,8 @@ impl Backbone for Nats {
         let reading = async move {
             let partition = names::partition(topic.as_str(), shared.partitions);
             let reader = &shared.reader;
+            // Before the number: one of another stream must not come under its epoch.
+            let epoch = shared.epoch(partition);
             let read = async {
                 let seq_no = reader.head(partition, &topic).await?;
                 let stored = reader.kept(partition, &topic, after, page).await?;
@@ -435,7 +355,7 @@ impl Backbone for Nats {
                     head: Head {
                         // What came while it was read belongs to it.
                         seq_no: stored.last().map_or(seq_no, |last| last.seq_no.max(seq_no)),
-                        epoch: shared.epoch(partition),
+                        epoch,
                     },
                     records: question::records(&topic, &stored, after),
                 })

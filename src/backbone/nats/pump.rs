@@ -26,8 +26,8 @@ use super::names;
 use super::question::Question;
 use super::reader::{Stored, Trimmed, live_headers};
 use super::tracker::{Act, Item, Tracker};
-use crate::backbone::Unavailable;
-use crate::protocol::{SeqNo, Topic};
+use crate::backbone::{Head, Unavailable};
+use crate::protocol::{Epoch, SeqNo, Topic};
 
 /// What one topic may hold while something before it is missing, in bytes; the rest is read again.
 const MOST_HELD: usize = 1 << 20;
@@ -53,8 +53,8 @@ pub(super) enum Command {
     Clear(u16, SeqNo),
     /// Messages may have gone past us since.
     Resync,
-    /// The partition's stream is another one: its numbers begin anew.
-    Renumbered(u16),
+    /// The partition's stream is another one: its numbers begin anew, and this is their epoch.
+    Renumbered(u16, Epoch),
     /// The head of a topic, as it was asked for.
     Head(Key, SeqNo),
     /// What was missing of a topic, as it was asked for.
@@ -83,6 +83,9 @@ pub(super) struct Pump {
     live: SelectAll<BoxStream<'static, (Key, Message)>>,
     /// Up to where nothing has gone past us, by partition.
     clear: Vec<SeqNo>,
+    /// Those that our numbers belong to, by partition. The shared ones can be ahead of what was told
+    /// here: a number goes with the epoch it was learned in.
+    epochs: Vec<Epoch>,
     cache: Cache,
     began: Instant,
     /// Topics that nobody listens to, and since when.
@@ -108,6 +111,7 @@ pub(super) fn start(
         generation: 0,
         live: SelectAll::new(),
         clear: vec![0; usize::from(shared.partitions)],
+        epochs: shared.epochs.read().clone(),
         cache: Cache::new(
             shared.cache_bytes,
             shared.history_size,
@@ -158,7 +162,7 @@ impl Pump {
                 self.clear[usize::from(partition)] = seq_no;
             }
             Command::Resync => self.resync(),
-            Command::Renumbered(partition) => self.renumbered(partition),
+            Command::Renumbered(partition, epoch) => self.renumbered(partition, epoch),
             Command::Head(key, head) => {
                 self.with(key, |tracker, acts| tracker.head_is(head, acts));
             }
@@ -381,7 +385,11 @@ impl Pump {
                     entry.waiting.push(question);
                 } else {
                     let cached = |after| cache.after(generation, after);
-                    question.answer(&self.shared, partition, last, cached);
+                    let head = Head {
+                        seq_no: last,
+                        epoch: self.epochs[usize::from(partition)].clone(),
+                    };
+                    question.answer(&self.shared, partition, head, cached);
                 }
             }
             if !acts.is_empty() {
@@ -408,8 +416,9 @@ impl Pump {
         }
     }
 
-    fn renumbered(&mut self, partition: u16) {
+    fn renumbered(&mut self, partition: u16, epoch: Epoch) {
         self.clear[usize::from(partition)] = 0;
+        self.epochs[usize::from(partition)] = epoch;
         for key in self.keys() {
             let entry = &mut self.entries[key.0];
             if entry.partition != partition {

@@ -29,19 +29,16 @@ impl Question {
         let _ = self.reply.send(Err(Unavailable(why.to_owned())));
     }
 
-    /// Answers it for a topic whose end is known; `cached` has every record after a number, or
+    /// Answers it for a topic whose end is `head`; `cached` has every record after a number, or
     /// nothing when it does not have all of them.
     pub(super) fn answer(
         self,
         shared: &Arc<Shared>,
         partition: u16,
-        last: SeqNo,
+        head: Head,
         cached: impl FnOnce(SeqNo) -> Option<Vec<Record>>,
     ) {
-        let head = Head {
-            seq_no: last,
-            epoch: shared.epoch(partition),
-        };
+        let last = head.seq_no;
         let after = self.after.as_ref();
         let foreign = after.and_then(|after| after.epoch.as_ref());
         let outcome = match after {
@@ -80,8 +77,13 @@ impl Question {
         let stop = shared.link.stop.clone();
         let asking = async move {
             let partition = names::partition(self.topic.as_str(), shared.partitions);
+            // Before the number: one of another stream must not come under its epoch.
+            let epoch = shared.epoch(partition);
             match shared.reader.head(partition, &self.topic).await {
-                Ok(head) => self.answer(&shared, partition, head, |_| None),
+                Ok(seq_no) => {
+                    let head = Head { seq_no, epoch };
+                    self.answer(&shared, partition, head, |_| None);
+                }
                 Err(unavailable) => self.refuse(&unavailable.0),
             }
         };

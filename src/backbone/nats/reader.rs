@@ -344,7 +344,8 @@ async fn answer_infos(
     }
 }
 
-async fn ask_info(link: &Link, stream: &str) -> InfoAnswer {
+/// A stream as it is; `None` when there is none.
+pub(super) async fn ask_info(link: &Link, stream: &str) -> InfoAnswer {
     let subject = format!("$JS.API.STREAM.INFO.{stream}");
     let answer = link.request(subject, None, Bytes::new()).await?;
     if answer.status == Some(StatusCode::NO_RESPONDERS) {

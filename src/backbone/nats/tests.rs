@@ -20,3 +20,20 @@ pub(super) async fn opened_on(server: &NatsServer) -> Nats {
     let nats = Nats::open(options, &retention(), Arc::new(Nobody)).await;
     nats.unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_goes_with_the_epoch_that_it_was_learned_in() {
+    let server = NatsServer::start().await;
+    let nats = opened_on(&server).await;
+    let now = Now {
+        mono_ns: 0,
+        unix_ms: 0,
+    };
+    let topic = Topic::new("t").unwrap();
+    nats.interest(&topic, true);
+    let before = nats.replay(now, &topic, None).await.unwrap().head;
+    // The stream is another one, and its pump has not been told yet.
+    nats.shared.epochs.write()[0] = Epoch::new("another");
+    let head = nats.replay(now, &topic, None).await.unwrap().head;
+    assert_eq!(head, before);
+}
