@@ -81,10 +81,13 @@ impl Caretaker {
     }
 
     /// Returns why the streams of the messages cannot be used.
-    async fn look(&mut self) -> Option<String> {
+    pub(super) async fn look(&mut self) -> Option<String> {
         let mut ends = Vec::new();
         for partition in 0..self.options.partitions {
             match self.shared.reader.info(partition).await {
+                Ok(Some(info)) if self.went_back(partition, &info) => {
+                    return Some(self.begin_anew(partition, &info).await);
+                }
                 Ok(Some(info)) => {
                     self.compare(partition, &info);
                     ends.push(info.state.last);
@@ -119,6 +122,28 @@ impl Caretaker {
         }
         self.whole = Instant::now();
         None
+    }
+
+    /// Whether the stream has lost what it stored last, and gives its numbers again. Of several
+    /// replicas one that has just become the leader may only seem to.
+    fn went_back(&self, partition: u16, info: &setup::Info) -> bool {
+        let end = self.ends.get(usize::from(partition));
+        self.options.replicas == 1
+            && end.is_some_and(|end| info.state.last < *end)
+            && info.epoch() == Some(self.shared.epoch(partition))
+    }
+
+    /// Gives the stream another epoch, which every gateway finds at its next look. Returns why it cannot
+    /// be used until then.
+    async fn begin_anew(&self, partition: u16, info: &setup::Info) -> String {
+        tracing::warn!(partition, "the stream has lost what it stored last");
+        let stream = names::stream(partition);
+        match setup::renumber(&self.shared.link, &stream, info).await {
+            Ok(()) => format!("stream {stream} has lost messages: its numbers begin anew"),
+            Err(why) => {
+                format!("stream {stream} has lost messages and takes no other epoch: {why}")
+            }
+        }
     }
 
     /// Whether the stream is still the one that we know.

@@ -213,6 +213,23 @@ pub(super) async fn ensure(
     Ok(epochs)
 }
 
+/// Gives a stream another epoch: its numbers are not those that were told under the one it has.
+///
+/// # Errors
+/// Why the server does not do it.
+pub(super) async fn renumber(link: &Link, name: &str, info: &Info) -> Result<(), String> {
+    let mut config = info.config.clone();
+    let text = config["description"].as_str().unwrap_or_default();
+    let text = text.rsplit_once(EPOCH).map_or(text, |(text, _)| text);
+    config["description"] = format!("{text}{EPOCH}{}", new_epoch()).into();
+    let subject = format!("STREAM.UPDATE.{name}");
+    match link.api::<Value>(&subject, &config).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(explain(&error)),
+        Err(unavailable) => Err(unavailable.0),
+    }
+}
+
 async fn make(link: &Link, name: &str, wanted: &Value, patience: Duration) -> Result<Info, String> {
     let deadline = Instant::now() + patience;
     let problem = loop {
