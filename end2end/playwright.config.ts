@@ -51,7 +51,8 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: `exec "${binary}" --addr 127.0.0.1:${port}`,
+    // However slow the tests are, no topic of theirs is forgotten: a fresh one would begin behind its last number.
+    command: `exec "${binary}" --addr 127.0.0.1:${port} --history-ttl 60m`,
     cwd: folder,
     url: `${baseURL}/readyz`,
     timeout: 20_000,
