@@ -13,12 +13,21 @@ use crate::config::{LogFormat, Settings};
 
 /// Starts logging as the settings say, once per process; later calls change nothing.
 pub fn init(settings: &Settings) {
-    let filter = EnvFilter::new(&settings.log);
+    let filter = EnvFilter::new(directives(&settings.log));
     let writer = || OneLine(io::stderr());
     let _ = match settings.log_format {
         LogFormat::Text => text(filter, writer).try_init(),
         LogFormat::Json => json(filter, writer).try_init(),
     };
+}
+
+/// What the NATS client says of each attempt to connect is left out of the default: what matters of it
+/// is said by the backbone.
+fn directives(log: &str) -> String {
+    match log {
+        "info" => "info,async_nats=warn".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// Whether a reader's screen may show what follows in another order or on another line.

@@ -192,6 +192,10 @@ fn command() -> Command {
     // Nothing of a gateway's own settings matters to another one.
     let hidden = |arg: &Arg| arg.clone().global(false).hide(true);
     let verify = verify::command().args(args.iter().map(hidden));
+    // Nor is a token made of more than its issuer's.
+    let theirs = ["config", "jwt-secret", "jwt-issuer", "jwt-audience"];
+    let of_tokens = |arg: &&Arg| !theirs.contains(&arg.get_id().as_str());
+    let token = token::command().args(args.iter().filter(of_tokens).map(hidden));
     Command::new("micro-socket")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
@@ -210,7 +214,7 @@ fn command() -> Command {
             ),
         )
         .subcommand(verify)
-        .subcommand(token::command())
+        .subcommand(token)
         .args(args)
 }
 

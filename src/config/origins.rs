@@ -5,33 +5,56 @@
 /// Origins of pages that may open a socket or call the API. A request without `Origin` is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedOrigins {
-    /// Only pages whose host and port are those of the request.
-    SameHost,
-    /// Exactly these, as a browser writes them: lower case, no default port.
-    List(Vec<String>),
+    /// Those that are named.
+    These {
+        /// Whether pages are among them whose host and port are those of the request.
+        same_host: bool,
+        /// Exactly these, as a browser writes them: lower case, no default port.
+        list: Vec<String>,
+    },
     /// Every page.
     Any,
 }
 
+/// How pages of the gateway's own host and port are named.
+const SAME_HOST: &str = "same-host";
+
 impl AllowedOrigins {
-    /// Reads `same-host`, `*` or a comma-separated list.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        match text.trim() {
-            "same-host" | "same host" => return Ok(Self::SameHost),
-            "*" => return Ok(Self::Any),
-            _ => {}
+    /// Pages of the same host and port only.
+    #[must_use]
+    pub const fn same_host() -> Self {
+        Self::These {
+            same_host: true,
+            list: Vec::new(),
         }
-        text.split(',')
-            .map(|part| origin(part.trim()))
-            .collect::<Result<_, _>>()
-            .map(Self::List)
+    }
+
+    /// Reads `*`, or a comma-separated list of origins and `same-host`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        let (mut same_host, mut list) = (false, Vec::new());
+        for part in text.split(',').map(str::trim) {
+            match part {
+                SAME_HOST | "same host" => same_host = true,
+                named => list.push(origin(named)?),
+            }
+        }
+        Ok(Self::These { same_host, list })
     }
 
     /// Writes what [`Self::parse`] reads.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::SameHost => "same-host".to_owned(),
-            Self::List(list) => list.join(","),
+            Self::These { same_host, list } => {
+                let own = same_host.then_some(SAME_HOST);
+                let parts: Vec<_> = own
+                    .into_iter()
+                    .chain(list.iter().map(String::as_str))
+                    .collect();
+                parts.join(",")
+            }
             Self::Any => "*".to_owned(),
         }
     }
@@ -40,7 +63,7 @@ impl AllowedOrigins {
 fn origin(text: &str) -> Result<String, String> {
     let wrong = || {
         format!(
-            "{text:?} is not an origin: write scheme://host or scheme://host:port without a path, or * alone for all"
+            "{text:?} is not an origin: write scheme://host or scheme://host:port without a path, same-host, or * alone for all"
         )
     };
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
@@ -92,7 +115,10 @@ mod tests {
         ] {
             assert_eq!(
                 AllowedOrigins::parse(text),
-                Ok(AllowedOrigins::List(vec![expected.to_owned()]))
+                Ok(AllowedOrigins::These {
+                    same_host: false,
+                    list: vec![expected.to_owned()]
+                })
             );
         }
     }
@@ -102,10 +128,13 @@ mod tests {
         assert_eq!(AllowedOrigins::parse("*"), Ok(AllowedOrigins::Any));
         assert_eq!(
             AllowedOrigins::parse("same-host"),
-            Ok(AllowedOrigins::SameHost)
+            Ok(AllowedOrigins::same_host())
         );
         let list = AllowedOrigins::parse("https://a.test, https://b.test").unwrap();
         assert_eq!(list.text(), "https://a.test,https://b.test");
+        let both = AllowedOrigins::parse("https://a.test, same-host").unwrap();
+        assert_eq!(both.text(), "same-host,https://a.test");
+        assert_eq!(AllowedOrigins::parse(&both.text()), Ok(both));
     }
 
     #[test]

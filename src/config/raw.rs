@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn origins(&mut self, name: &str) -> AllowedOrigins {
-        self.value(name, || AllowedOrigins::SameHost, AllowedOrigins::parse)
+        self.value(name, AllowedOrigins::same_host, AllowedOrigins::parse)
     }
 
     /// An address; `default` is one too, but comes from outside as well.

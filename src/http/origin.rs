@@ -26,11 +26,16 @@ pub(super) fn check(
         .and_then(|host| host.to_str().ok());
     let fits = match allowed {
         AllowedOrigins::Any => true,
-        AllowedOrigins::List(list) => list.iter().any(|entry| entry == origin),
-        AllowedOrigins::SameHost => match (origin.split_once("://"), host) {
-            (Some((scheme, origin)), Some(host)) => same_host(tls, scheme, origin, host),
-            _ => false,
-        },
+        AllowedOrigins::These {
+            same_host: own,
+            list,
+        } => {
+            let is_own = || match (origin.split_once("://"), host) {
+                (Some((scheme, origin)), Some(host)) => same_host(tls, scheme, origin, host),
+                _ => false,
+            };
+            list.iter().any(|entry| entry == origin) || (*own && is_own())
+        }
     };
     if fits {
         Ok(())
@@ -85,14 +90,14 @@ mod tests {
         }
         let [plain, tls] = [false, true].map(|tls| check(&headers, allowed, tls).is_ok());
         let of_http = origin.is_some_and(|origin| origin.starts_with("http://"));
-        let same_host = *allowed == AllowedOrigins::SameHost;
+        let same_host = *allowed == AllowedOrigins::same_host();
         assert_eq!(tls, plain && !(of_http && same_host), "{origin:?} {host}");
         plain
     }
 
     #[test]
     fn only_the_same_host_by_default() {
-        let same = &AllowedOrigins::SameHost;
+        let same = &AllowedOrigins::same_host();
         for (origin, host) in [
             ("http://localhost:3000", "localhost:3000"),
             ("https://a.example", "A.example:443"),
@@ -116,7 +121,10 @@ mod tests {
 
     #[test]
     fn a_list_is_exact() {
-        let list = &AllowedOrigins::List(vec!["https://a.example".to_owned()]);
+        let list = &AllowedOrigins::These {
+            same_host: false,
+            list: vec!["https://a.example".to_owned()],
+        };
         assert!(allowed(Some("https://a.example"), "gateway", list));
         for origin in [
             "https://a.example.evil",
@@ -127,5 +135,12 @@ mod tests {
             assert!(!allowed(Some(origin), "gateway", list), "{origin}");
         }
         assert!(allowed(Some("null"), "gateway", &AllowedOrigins::Any));
+        let both = &AllowedOrigins::These {
+            same_host: true,
+            list: vec!["https://a.example".to_owned()],
+        };
+        assert!(allowed(Some("https://a.example"), "gateway", both));
+        assert!(allowed(Some("https://gateway"), "gateway", both));
+        assert!(!allowed(Some("https://b.example"), "gateway", both));
     }
 }

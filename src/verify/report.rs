@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::protocol::ErrorCode;
+
 /// What became of a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -73,6 +75,9 @@ pub struct Report {
     pub url: String,
     /// One a promise, in their order.
     pub promises: Vec<Finding>,
+    /// Why nothing could be seen at all.
+    #[serde(skip)]
+    pub unseen: Option<String>,
 }
 
 /// The promises and their names, in their order.
@@ -92,6 +97,7 @@ impl Report {
             ok: promises.iter().all(|f| f.outcome != Outcome::Fail),
             url: url.to_owned(),
             promises,
+            unseen: None,
         }
     }
 
@@ -103,7 +109,10 @@ impl Report {
             outcome: Outcome::Fail,
             evidence: why.to_owned(),
         });
-        Self::new(url, promises.into())
+        Self {
+            unseen: Some(why.to_owned()),
+            ..Self::new(url, promises.into())
+        }
     }
 
     /// As JSON, on several lines.
@@ -116,6 +125,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(why) = &self.unseen {
+            writeln!(f, "FAIL  nothing could be checked: {why}")?;
+            if why.contains(ErrorCode::AuthFailed.as_str()) {
+                writeln!(f, "      give a token that the gateway takes with --token")?;
+            }
+            return Ok(());
+        }
         for finding in &self.promises {
             let outcome = finding.outcome.word();
             let Finding { id, promise, .. } = finding;
@@ -144,7 +160,11 @@ mod tests {
     fn only_a_failure_is_one() {
         assert!(report(Outcome::Pass).ok && report(Outcome::Skipped).ok);
         assert!(!report(Outcome::Fail).ok);
-        assert_eq!(Report::failed("u", "gone").promises.len(), 7);
+        let failed = Report::failed("u", "gone");
+        assert_eq!((failed.ok, failed.promises.len()), (false, 7));
+        assert_eq!(failed.to_string(), "FAIL  nothing could be checked: gone\n");
+        let refused = Report::failed("u", "AUTH_FAILED: no").to_string();
+        assert!(refused.contains("--token"), "{refused}");
     }
 
     #[test]

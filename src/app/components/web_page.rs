@@ -23,7 +23,7 @@ pub fn WebPage() -> impl IntoView {
                 "A page of another origin names the gateway in both places, and the gateway names that origin in "
                 <a href="#settings">
                     <code>"allowed-origins"</code>
-                </a> "."
+                </a> ", beside " <code>"same-host"</code> " for this page."
             </p>
         </Chapter>
     }

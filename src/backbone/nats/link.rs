@@ -72,7 +72,8 @@ impl Signals {
                     tracing::warn!("messages came from NATS faster than they were taken");
                 }
             }
-            other => tracing::info!(event = %other, "NATS"),
+            // One a second while it is away, and nothing that is not said above.
+            other => tracing::debug!(event = %other, "NATS"),
         }
         self.changed.notify_one();
     }

@@ -207,7 +207,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     setting(
         "config",
         "none",
-        "A TOML file; its keys are the names in this table.",
+        "A TOML file; its keys are the names of the flags, without the --.",
     ),
     setting(
         "node",
@@ -289,8 +289,8 @@ pub const SETTINGS: &[SettingDoc] = &[
     ),
     setting(
         "allowed-origins",
-        "same host",
-        "Comma-separated exact origins of pages that may connect; * allows all. A request without Origin is allowed.",
+        "same-host",
+        "Pages that may connect: comma-separated exact origins, and same-host for the gateway's own, such as /docs; * allows all. A request without Origin is allowed.",
     ),
     setting(
         "demo-endpoints",
