@@ -252,6 +252,12 @@ test('the palette takes the keyboard to where it leads', async ({ page }) => {
   await lead('copy link')
   await expect(button(page, 'Copy link')).toBeFocused()
   await expect(page.getByText('Copied.')).toBeVisible()
+  const chooser = page.waitForEvent('filechooser')
+  await lead('import a session')
+  await chooser
+  await lead('verify')
+  await expect(page.locator('#verify')).toBeFocused()
+  await expect(page.locator('.finding[data-outcome="pass"]').first()).toBeVisible()
   await lead('play: fan')
   await expect(page.locator('#tool')).toBeFocused()
   await expect(page.locator('.verdict')).toHaveText(/^B and C each got 5 of 5/)
