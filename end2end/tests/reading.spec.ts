@@ -26,6 +26,26 @@ test.describe('on a phone', () => {
   })
 })
 
+test.describe('the tables of the reference', () => {
+  for (const width of [360, 700]) {
+    test(`are there in whole at ${width} px`, async ({ page }) => {
+      await page.setViewportSize({ width, height: 740 })
+      await page.goto('/docs')
+      for (const name of ['endpoints', 'error codes', 'close codes', 'settings']) {
+        const table = page.getByRole('region', { name: `Table of ${name}` })
+        await expect(table.getByRole('row').nth(1)).toBeVisible()
+        expect(await table.evaluate((one) => one.scrollWidth - one.clientWidth), name).toBe(0)
+      }
+      const row = page.getByRole('region', { name: 'Table of settings' }).getByRole('row', { name: /^--max-topics / })
+      for (const words of ['--max-topics', '1024', 'Subscriptions of one connection.']) {
+        await row.getByText(words, { exact: true }).scrollIntoViewIfNeeded()
+        await expect(row.getByText(words, { exact: true })).toBeInViewport({ ratio: 1 })
+      }
+      await expect(row.getByText('MICRO_SOCKET_MAX_TOPICS')).toBeHidden()
+    })
+  }
+})
+
 test('the last choices are kept across reloads, the token is not', async ({ page }) => {
   await open(page)
   await field(page, 'URL').fill('/ws/sub/kept')

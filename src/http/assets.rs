@@ -169,16 +169,22 @@ fn answer(method: &Method, headers: &HeaderMap, asset: Asset) -> Response {
     response
 }
 
-/// Answers where there are no files.
+/// Answers where there are no files, at the door of operators.
 pub async fn nothing(method: Method, uri: Uri) -> Response {
-    not_found(&method, &uri)
+    missing(&method, &uri, "/openapi.json lists the endpoints")
+}
+
+/// Answers at the public door for what operators have a door of their own for.
+pub async fn elsewhere(method: Method, uri: Uri) -> Response {
+    missing(&method, &uri, "it is answered at admin-addr only")
 }
 
 fn not_found(method: &Method, uri: &Uri) -> Response {
-    let message = format!(
-        "there is no {method} {}; /openapi lists the endpoints",
-        uri.path()
-    );
+    missing(method, uri, "/openapi lists the endpoints")
+}
+
+fn missing(method: &Method, uri: &Uri, hint: &str) -> Response {
+    let message = format!("there is no {method} {} here; {hint}", uri.path());
     let body = json!({ "error": { "code": ErrorCode::BadRequest.as_str(), "message": message } });
     (StatusCode::NOT_FOUND, Json(body)).into_response()
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
@@ -167,10 +167,14 @@ pub fn routers(state: &AppState, admin_door: bool) -> Routers {
             "/asyncapi.json",
             get(|| async { Json(asyncapi::document()) }),
         );
-    let public = if admin_door {
-        everybody
+    let (public, pages) = if admin_door {
+        let paths = operators.get_openapi().paths.paths.keys();
+        let elsewhere = paths.fold(pages, |pages, path| {
+            pages.route(path, any(assets::elsewhere))
+        });
+        (everybody, elsewhere)
     } else {
-        everybody.merge(operators.clone())
+        (everybody.merge(operators.clone()), pages)
     };
     let operators = OpenApiRouter::with_openapi(Document::openapi()).merge(operators);
     // Upgrades pass no layer: they are answered on the shard that accepted the socket.

@@ -36,7 +36,7 @@ pub(super) fn Chapter(id: &'static str, title: &'static str, children: Children)
     }
 }
 
-/// A table that scrolls sideways by itself where the window is narrow.
+/// A table; where the window is narrow its rows are stacked, see style/narrow.css.
 #[component]
 fn Table(name: &'static str, heads: &'static [&'static str], children: Children) -> impl IntoView {
     view! {
@@ -70,7 +70,9 @@ fn Endpoints() -> impl IntoView {
     });
     view! {
         <Chapter id="endpoints" title="Endpoints">
-            <p>"Frames are JSON text and the same on both WebSocket endpoints."</p>
+            <p>
+                "Frames are JSON text and the same on both WebSocket endpoints. With admin-addr set, /api/*, /metrics, /healthz and /readyz answer there only."
+            </p>
             <Table name="Table of endpoints" heads=&["Method", "Path", "What it does"]>
                 {rows.collect_view()}
             </Table>
@@ -198,7 +200,7 @@ fn Settings() -> impl IntoView {
     view! {
         <Chapter id="settings" title="Settings">
             <p>
-                "From flags, then the environment, then the TOML file, then the default. Durations read like 100ms, 10s, 2m; sizes like 64KiB, 1MiB."
+                "From flags, then the environment (--max-topics is MICRO_SOCKET_MAX_TOPICS there), then the TOML file, then the default. Durations read like 100ms, 10s, 2m; sizes like 64KiB, 1MiB."
             </p>
             <Table
                 name="Table of settings"
