@@ -58,6 +58,44 @@ test('the same Message ID again is a duplicate', async ({ page }) => {
   await expect(rows(page, 'message', topic)).toHaveCount(1)
 })
 
+test('Keep ID after a publish was sent means the id that was sent', async ({ page }) => {
+  const topic = unique('kept')
+  await ready(page, topic)
+  await send(page, 'publish', { Topic: topic })
+  await expect(rows(page, 'ack', '"status":"ok"')).toHaveCount(1)
+  await expect(page.getByText('Tick Keep ID and publish again to see a duplicate')).toBeVisible()
+  const drawn = await field(page, 'Message ID').inputValue()
+  await field(page, 'Keep ID').check()
+  await expect(field(page, 'Message ID')).not.toHaveValue(drawn)
+  await button(page, 'Send').click()
+  await expect(rows(page, 'ack', '"status":"duplicate"')).toHaveCount(1)
+  await expect(rows(page, 'message', topic)).toHaveCount(1)
+  // Not kept any more, the next one is new.
+  await field(page, 'Keep ID').uncheck()
+  await expect(field(page, 'Message ID')).toHaveValue(drawn)
+  // One of one's own stays.
+  await field(page, 'Message ID').fill('mine')
+  await field(page, 'Keep ID').uncheck()
+  await field(page, 'Keep ID').check()
+  await expect(field(page, 'Message ID')).toHaveValue('mine')
+})
+
+test('Send stays in sight, and never lies over a composer of which little is seen', async ({ page }) => {
+  await page.setViewportSize({ width: 1440, height: 900 })
+  await open(page)
+  const sendButton = button(page, 'Send')
+  await expect(sendButton).toBeInViewport()
+  // A tool that is high leaves the top of the composer in sight.
+  await button(page, 'Evidence').click()
+  const composer = page.locator('.composer')
+  for (const seen of [60, 100, 140]) {
+    await composer.evaluate((form, seen) => scrollBy(0, form.getBoundingClientRect().top - (innerHeight - seen)), seen)
+    await expect(sendButton).not.toBeInViewport()
+  }
+  await composer.evaluate((form) => scrollBy(0, form.getBoundingClientRect().top - (innerHeight - 330)))
+  await expect(sendButton).toBeInViewport({ ratio: 1 })
+})
+
 test('a new Message ID comes by itself', async ({ page }) => {
   await ready(page, '')
   await field(page, 'Message').selectOption('publish')

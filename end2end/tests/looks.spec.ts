@@ -110,7 +110,7 @@ const stats = (second: number): string =>
       count: 1000,
       buckets: Object.entries({ 0.25: 280, 0.5: 450, 1: 160, 2.5: 70, 5: 35, 10: 5 }).map(([le, count]) => ({ leMs: Number(le), count })),
     },
-    slo: { targetMs: 50, objective: 0.99, met: true },
+    slo: { targetMs: 50, objective: 0.99, met: true, windowS: 300, deliveries: 400 },
     dedupTtlMs: 300_000,
   })
 
@@ -261,7 +261,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await send(page, 'publish', { Topic: 'prices' })
         await expect(rows(page, 'message')).toHaveCount(1)
         await button(page, 'Evidence').click()
-        await expect(page.locator('.promises')).toContainText('In the gateway, 1000 messages')
+        await expect(page.locator('.promises')).toContainText('In the gateway since its start, 1000 messages')
         await looks(page.locator('#tool'), 'evidence')
       })
 

@@ -127,13 +127,15 @@ test('a file that is not in order is refused with the line and the mend', async 
     [Buffer.alloc(16 * 1024 * 1024 + 1, 32), 'at most 16 MiB are read.'],
   ] as const) {
     await imports(page, text)
-    await expect(page.getByText(words)).toBeVisible()
+    await expect(page.getByText(words)).toHaveClass('problem')
     await expect(page.getByText(/^Imported session/)).toBeHidden()
   }
   await expect(rows(page, 'ready')).toHaveCount(1)
 })
 
 test('a replay reaches other clients, and says what was answered otherwise', async ({ page, context }) => {
+  // As long as the page itself waits for an answer, and longer.
+  const patience = { timeout: 30_000 }
   const topic = unique('again')
   const publish = (id: string, payload: unknown) => line({ type: 'publish', topic, messageId: id, payload })
   const ack = (messageId: string, status: string) => line({ type: 'ack', messageId, status }, { direction: 'received' })
@@ -162,7 +164,7 @@ test('a replay reaches other clients, and says what was answered otherwise', asy
   await expect(rows(page, 'ready')).toHaveCount(1)
   await imports(page, session)
   await replay(page)
-  await expect(page.getByText('3 of 4 answered as then.')).toBeVisible()
+  await expect(page.getByText('3 of 4 answered as then.')).toBeVisible(patience)
   const differences = page.getByRole('list', { name: 'Answered otherwise' }).getByRole('listitem')
   await expect(differences).toHaveText(['#7 publish of A: then error ACL_DENIED, now ack duplicate'])
   await expect(rows(other, 'message')).toHaveCount(2)
@@ -170,16 +172,26 @@ test('a replay reaches other clients, and says what was answered otherwise', asy
   // New Message IDs again: once more two messages. The old ones: two more, and then none.
   await replay(page)
   await expect(rows(other, 'message')).toHaveCount(4)
-  await expect(page.getByText('3 of 4 answered as then.')).toBeVisible()
+  await expect(page.getByText('3 of 4 answered as then.')).toBeVisible(patience)
   await field(page, 'New Message IDs').uncheck()
   await replay(page)
   await expect(rows(other, 'message')).toHaveCount(6)
   await expect(rows(other, 'message', '"messageId":"one"')).toHaveCount(1)
-  await expect(page.getByText('3 of 4 answered as then.')).toBeVisible()
+  await expect(page.getByText('3 of 4 answered as then.')).toBeVisible(patience)
   await replay(page)
-  await expect(page.getByText('1 of 4 answered as then.')).toBeVisible()
+  await expect(page.getByText('1 of 4 answered as then.')).toBeVisible(patience)
   await expect(differences).toHaveCount(3)
   await expect(rows(other, 'message')).toHaveCount(6)
+})
+
+test('after a replay the live log shows what it did', async ({ page }) => {
+  await ready(page, '')
+  await imports(page, file(line({ type: 'ping' })))
+  await replay(page)
+  await expect(page.getByText('0 of 1 answered as then.')).toBeVisible()
+  await button(page, 'See it in the live log').click()
+  await expect(rows(page, 'pong')).toHaveCount(1)
+  await expect(button(page, 'See it in the live log')).toBeHidden()
 })
 
 test('a replay keeps the spaces, and can be stopped', async ({ page }) => {

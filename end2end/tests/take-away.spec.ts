@@ -30,6 +30,20 @@ test('the curl command publishes, whatever the topic and payload hold', async ({
   await expect(rows(page, 'message', '"data":{"text":"it\'s `here` ${HOME}"}')).toHaveCount(1)
 })
 
+test('what HTTP does not have is written in JavaScript, and what cannot be copied looks so', async ({ page }) => {
+  await open(page)
+  await button(page, 'Take it away').click()
+  await expect(button(page, 'JavaScript')).toHaveAttribute('aria-pressed', 'true')
+  await expect(button(page, 'Copy program')).toBeEnabled()
+  await field(page, 'Message').selectOption('publish')
+  await expect(button(page, 'curl')).toHaveAttribute('aria-pressed', 'true')
+  // What was chosen stays.
+  await button(page, 'curl').click()
+  await field(page, 'Message').selectOption('ping')
+  await expect(button(page, 'Copy program')).toBeDisabled()
+  await expect(button(page, 'Copy program')).toHaveCSS('opacity', '0.55')
+})
+
 test('the curl command of subscribe reads the history', async ({ page, request, baseURL }) => {
   const topic = unique('a/b c')
   await request.post('/api/publish', { headers: { Authorization: 'Bearer demo-user' }, data: { topic, payload: 7 } })
@@ -86,6 +100,7 @@ test('what HTTP lacks is said', async ({ page }) => {
   await open(page)
   await compose(page, 'ping', {})
   await button(page, 'Take it away').click()
+  await button(page, 'curl').click()
   await expect(page.getByText('a request over HTTP has none')).toBeVisible()
   await expect(button(page, 'Copy program')).toBeDisabled()
 })

@@ -153,6 +153,8 @@ struct Slo {
     burn_rate: f64,
     /// How many seconds of deliveries are judged.
     window_s: u64,
+    /// How many deliveries these are. Below 1 / (1 - objective) a single late one is a miss.
+    deliveries: u64,
 }
 
 /// Attempts to go on with a session.
@@ -306,6 +308,7 @@ impl Slo {
             met: burn_rate <= 1.0,
             burn_rate: (burn_rate * 1000.0).round() / 1000.0,
             window_s: Window::LENGTH_MS / 1000,
+            deliveries: recent.all,
         }
     }
 }

@@ -73,7 +73,7 @@ fn IdTools(page: Page) -> impl IntoView {
                 <input
                     type="checkbox"
                     prop:checked=move || page.desk().keep_id.get()
-                    on:change=move |ev| page.desk_now().keep_id.set(event_target_checked(&ev))
+                    on:change=move |ev| page.desk_now().keep_id(event_target_checked(&ev))
                 />
                 "Keep ID"
             </label>

@@ -20,6 +20,7 @@ pub fn Session(page: Page) -> impl IntoView {
         over.set(is_over);
     };
     let take = move |name, text| page.import(name, text);
+    let failed = Memo::new(move |_| page.imported.outcome.with(Result::is_err));
     let drop = move |ev: DragEvent| {
         browser::read_dropped(&ev, take);
         hover(ev, false);
@@ -62,8 +63,11 @@ pub fn Session(page: Page) -> impl IntoView {
                     accept=".ndjson,.jsonl,application/x-ndjson"
                     on:change=move |ev| browser::read_chosen(&ev, take)
                 />
-                <span class="outcome" role="status">
-                    {move || page.imported.outcome.get()}
+                <span
+                    role="status"
+                    class=move || if failed.get() { "problem" } else { "outcome" }
+                >
+                    {move || page.imported.outcome.get().unwrap_or_else(|why| why)}
                 </span>
             </div>
             {move || page.is_imported().then(|| view! { <Again page /> })}
@@ -150,6 +154,15 @@ fn Outcome(page: Page) -> impl IntoView {
                 on:click=move |_| page.stop_replay()
             >
                 "Stop replay"
+            </button>
+            // The log shows the file; what is sent and answered stands in the live one.
+            <button
+                type="button"
+                class="small"
+                class:absent=move || !page.is_imported()
+                on:click=move |_| page.leave_session()
+            >
+                "See it in the live log"
             </button>
         </div>
         <ul class="differences" aria-label="Answered otherwise" class:absent=move || differences.with(Vec::is_empty)>

@@ -24,7 +24,8 @@ pub fn TakeAway(page: Page) -> impl IntoView {
 /// The composed message in a language.
 #[component]
 fn Program(page: Page) -> impl IntoView {
-    let language = RwSignal::new(Language::default());
+    let chosen = RwSignal::new(None);
+    let language = Memo::new(move |_| chosen.get().unwrap_or_else(|| page.composed().language()));
     let written = Memo::new(move |_| page.composed().written_in(language.get()));
     let outcome = RwSignal::new(String::new());
     let choose = Language::ALL
@@ -35,7 +36,7 @@ fn Program(page: Page) -> impl IntoView {
                     class="chip"
                     aria-pressed=move || (language.get() == one).to_string()
                     on:click=move |_| {
-                        language.set(one);
+                        chosen.set(Some(one));
                         outcome.set(String::new());
                     }
                 >

@@ -6,6 +6,7 @@ use super::super::browser;
 use super::super::playground::client::{Client, ClientId};
 use super::super::playground::draft::{Draft, frame_problem};
 use crate::protocol::reference::FieldDoc;
+use crate::protocol::{ClientMessage, decode_client};
 
 /// Whom each client says it is until told otherwise.
 const TOKENS: [&str; ClientId::ALL.len()] = ["demo-user", "ben", "cleo", "dan"];
@@ -25,6 +26,8 @@ pub(crate) struct Desk {
     pub(crate) keep_id: RwSignal<bool>,
     /// What became of the last press of Send, when it sent nothing.
     pub(crate) refusal: RwSignal<String>,
+    /// The Message ID that was sent last, and the one that was drawn in its place.
+    replaced: StoredValue<Option<(String, String)>>,
     /// A frame that waits for the connection to open.
     pub(super) waiting: RwSignal<Option<String>>,
 }
@@ -40,6 +43,7 @@ impl Desk {
             edited: RwSignal::new(None),
             keep_id: RwSignal::new(false),
             refusal: RwSignal::new(String::new()),
+            replaced: StoredValue::new(None),
             waiting: RwSignal::new(None),
         }
     }
@@ -76,16 +80,41 @@ impl Desk {
         })
     }
 
-    /// A frame went out: makes ready for the next one.
-    pub(super) fn was_sent(self) {
+    /// Whether a text is a publish with the Message ID that stands here.
+    pub(super) fn uses_id(self, text: &str) -> bool {
+        let frame = decode_client(text).ok();
+        frame.is_some_and(|frame| match frame {
+            ClientMessage::Publish(f) => self.message_id() == f.message_id,
+            _ => false,
+        })
+    }
+
+    /// A frame went out, with the Message ID that stands here or without: makes ready for the next one.
+    pub(super) fn was_sent(self, used_id: bool) {
         self.refusal.set(String::new());
-        let publishes = self
-            .draft
-            .with_untracked(|draft| draft.kind().name == "publish");
-        if publishes && !self.keep_id.get_untracked() && self.edited.with_untracked(Option::is_none)
-        {
+        if used_id && !self.keep_id.get_untracked() && self.edited.with_untracked(Option::is_none) {
+            let sent = self.message_id();
             self.new_id();
+            self.replaced.set_value(Some((sent, self.message_id())));
         }
+    }
+
+    /// Keeps the Message ID or not. Who asks for that after a publish means the id that was sent, and
+    /// not the one that was drawn since.
+    pub(crate) fn keep_id(self, keep: bool) {
+        self.keep_id.set(keep);
+        let Some((sent, drawn)) = self.replaced.get_value() else {
+            return;
+        };
+        let (from, to) = if keep { (drawn, sent) } else { (sent, drawn) };
+        if self.edited.with_untracked(Option::is_none) && self.message_id() == from {
+            self.draft.update(|draft| draft.set("messageId", to));
+        }
+    }
+
+    fn message_id(self) -> String {
+        self.draft
+            .with_untracked(|draft| draft.get("messageId").to_owned())
     }
 
     /// A new Message ID.

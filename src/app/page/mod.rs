@@ -270,8 +270,9 @@ impl Page {
     /// Sends a text and makes the composer ready for the next one.
     pub(crate) fn put(self, id: ClientId, text: String) {
         let desk = self.desk_of(id);
+        let uses_id = desk.uses_id(&text);
         match browser::send(id, text) {
-            Ok(()) => desk.was_sent(),
+            Ok(()) => desk.was_sent(uses_id),
             Err(words) => desk.refusal.set(format!("Not sent: {words}.")),
         }
     }

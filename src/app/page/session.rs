@@ -18,8 +18,8 @@ pub(crate) struct Imported {
     playground: RwSignal<Playground>,
     /// Whom its clients stood for, and what was lost before it was written, in words.
     pub(crate) about: RwSignal<String>,
-    /// What became of the last export, import or try to replay.
-    pub(crate) outcome: RwSignal<String>,
+    /// What became of the last export, import or try to replay; an error when nothing did.
+    pub(crate) outcome: RwSignal<Result<String, String>>,
     /// The replay that goes on, or the last one.
     pub(crate) replay: RwSignal<Option<Replay>>,
     /// How fast the next replay is.
@@ -34,7 +34,7 @@ impl Imported {
             name: RwSignal::new(None),
             playground: RwSignal::new(Playground::default()),
             about: RwSignal::new(String::new()),
-            outcome: RwSignal::new(String::new()),
+            outcome: RwSignal::new(Ok(String::new())),
             replay: RwSignal::new(None),
             speed: RwSignal::new(Speed::default()),
             renew: RwSignal::new(true),
@@ -83,7 +83,7 @@ impl Page {
         browser::save_file(&name, &text);
         self.imported
             .outcome
-            .set(format!("Saved {rows} rows as {name}."));
+            .set(Ok(format!("Saved {rows} rows as {name}.")));
     }
 
     /// Shows a file's session in the place of the log. A file that is not in order changes nothing.
@@ -92,7 +92,8 @@ impl Page {
         let session = match session {
             Ok(session) => session,
             Err(words) => {
-                self.imported.outcome.set(format!("Not imported. {words}"));
+                let words = format!("Not imported. {words}");
+                self.imported.outcome.set(Err(words));
                 return;
             }
         };
@@ -102,7 +103,7 @@ impl Page {
         self.imported.about.set(about(&session));
         let playground = Playground::of_session(session.lines);
         self.imported.playground.set(playground);
-        self.imported.outcome.set(String::new());
+        self.imported.outcome.set(Ok(String::new()));
         self.show(Some(name));
     }
 
@@ -137,18 +138,18 @@ impl Page {
             )
         });
         if replay.is_empty() {
-            outcome.set("Nothing to replay: the session has no frame that was sent but for those with a token.".into());
+            outcome.set(Err("Nothing to replay: the session has no frame that was sent but for those with a token.".into()));
             return;
         }
         let lacking = |id: &ClientId| !self.playground.with_untracked(|p| p.client(*id).is_ready());
         if let Some(id) = replay.clients().find(lacking) {
-            outcome.set(format!(
+            outcome.set(Err(format!(
                 "Not replayed: client {} is not set up. Connect it and send setup first.",
                 id.letter()
-            ));
+            )));
             return;
         }
-        outcome.set(String::new());
+        outcome.set(Ok(String::new()));
         self.imported.replay.set(Some(replay));
         self.go_on();
     }

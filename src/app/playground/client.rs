@@ -113,7 +113,7 @@ impl Client {
         }
     }
 
-    /// Whether something was published on this connection.
+    /// Whether a publish on this connection was acked.
     #[must_use]
     pub fn has_published(&self) -> bool {
         self.published
@@ -150,7 +150,11 @@ impl Client {
 
     pub(super) fn closed(&mut self, code: u16, reason: String) {
         self.requests.clear();
-        self.phase = Phase::Closed { code, reason };
+        self.phase = Phase::Closed {
+            code,
+            reason,
+            was_open: self.phase.is_open(),
+        };
     }
 
     /// A frame went out; `None` is a text that is no frame.
@@ -158,10 +162,7 @@ impl Client {
         match frame {
             // What follows are the topics of this session; resume keeps those it had.
             Some(ClientMessage::Setup(_)) if !self.is_ready() => self.topics.clear(),
-            Some(ClientMessage::Publish(f)) => {
-                self.published = true;
-                self.focus = f.topic.to_string();
-            }
+            Some(ClientMessage::Publish(f)) => self.focus = f.topic.to_string(),
             Some(ClientMessage::Subscribe(f)) => self.focus = f.topic.to_string(),
             _ => {}
         }
@@ -207,7 +208,8 @@ impl Client {
                     standing.seq_no = f.seq_no;
                 }
             }
-            ServerMessage::Ack(_) | ServerMessage::Pong | ServerMessage::Error(_) => {}
+            ServerMessage::Ack(_) => self.published = true,
+            ServerMessage::Pong | ServerMessage::Error(_) => {}
         }
         request
     }

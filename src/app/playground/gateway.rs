@@ -40,8 +40,23 @@ pub struct Measured {
     pub target_ms: u64,
     /// This share of deliveries must.
     pub objective: f64,
-    /// Whether it does.
+    /// Whether it does, within the window.
     pub met: bool,
+    /// How many deliveries are judged so: those within the window.
+    pub judged: u64,
+    /// How many seconds the window is long.
+    pub window_s: u64,
+}
+
+impl Measured {
+    /// Whether deliveries meet the target; `None` where they are too few to tell: one that is late would
+    /// already be more than the share that may be.
+    #[must_use]
+    pub fn is_met(&self) -> Option<bool> {
+        let may_be_late = self.judged as f64 * (1.0 - self.objective);
+        // What is left of an objective is not exact.
+        (may_be_late > 1.0 - 1e-6).then_some(self.met)
+    }
 }
 
 impl Stats {
@@ -61,6 +76,8 @@ impl Stats {
                 target_ms: slo["targetMs"].as_u64()?,
                 objective: slo["objective"].as_f64()?,
                 met: slo["met"].as_bool()?,
+                judged: slo["deliveries"].as_u64()?,
+                window_s: slo["windowS"].as_u64()?,
             },
             dedup_ttl_ms: count("dedupTtlMs")?,
         })
@@ -151,7 +168,7 @@ mod tests {
         format!(
             r#"{{"connections":2,"subscriptions":3,"published":{published},"delivered":9,
             "latency":{{"p50Ms":0.1,"p95Ms":0.2,"p99Ms":0.3,"count":7,"buckets":[]}},
-            "slo":{{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300}},
+            "slo":{{"targetMs":50,"objective":0.99,"met":true,"burnRate":0.0,"windowS":300,"deliveries":7}},
             "dedupTtlMs":5000}}"#
         )
     }

@@ -221,7 +221,8 @@ impl Playground {
             Event::Sent(text) => self.sent(client, at, &text),
             Event::Received(text) => self.received(client, at, &text),
             Event::Closed { code, reason } => {
-                let words = explain_close(code, &reason);
+                let was_open = self.clients[place].phase().is_open();
+                let words = explain_close(code, &reason, was_open);
                 let tone = if code == 1000 {
                     Tone::Plain
                 } else {

@@ -49,7 +49,11 @@ impl Client {
                 vec![offer("Fill in setup", "setup", None)],
             ),
             Phase::Ready { .. } => self.when_ready(),
-            Phase::Closed { code, reason } => self.when_closed(*code, reason),
+            Phase::Closed {
+                code,
+                reason,
+                was_open,
+            } => self.when_closed(*code, explain_close(*code, reason, *was_open)),
         };
         NextStep { words, offers }
     }
@@ -93,8 +97,7 @@ impl Client {
         }
     }
 
-    fn when_closed(&self, code: u16, reason: &str) -> (String, Vec<Offer>) {
-        let words = explain_close(code, reason);
+    fn when_closed(&self, code: u16, words: String) -> (String, Vec<Offer>) {
         let offers = if self.session_id().is_empty() || code == 4001 {
             Vec::new()
         } else {

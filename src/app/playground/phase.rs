@@ -24,6 +24,8 @@ pub enum Phase {
         code: u16,
         /// The reason text that came with it.
         reason: String,
+        /// Whether it was ever open.
+        was_open: bool,
     },
 }
 
@@ -66,15 +68,20 @@ impl Phase {
     }
 }
 
-/// A close code in plain words: what happened, and what to do.
+/// A close code in plain words: what happened, and what to do. Where the socket was open, its URL and
+/// its origin were right.
 #[must_use]
-pub fn explain_close(code: u16, reason: &str) -> String {
+pub fn explain_close(code: u16, reason: &str, was_open: bool) -> String {
     let (meaning, advice) = match (CloseCode::from_code(code), code) {
         (Some(CloseCode::Normal), _) => ("The connection was closed in order.", None),
         (Some(known), _) => (known.meaning(), Some(known.reconnect())),
         (None, 1005) => ("The connection was closed without a code.", None),
+        (None, 1006) if was_open => (
+            "The connection broke off without a close frame: the network or the gateway went away.",
+            Some(Reconnect::Backoff),
+        ),
         (None, 1006) => (
-            "The connection broke off without a close frame: is the gateway running, is the URL right, and does it allow this origin?",
+            "The connection was not opened: is the gateway running, is the URL right, and does it allow this origin?",
             Some(Reconnect::Backoff),
         ),
         (None, _) => ("The gateway's reference does not list this code.", None),
@@ -99,23 +106,27 @@ mod tests {
 
     #[test]
     fn a_close_is_explained_with_its_advice() {
-        let words = explain_close(4001, "authentication failed");
+        let words = explain_close(4001, "authentication failed", true);
         assert_eq!(
             words,
             "4001: The token was refused. For a client this means: do not reconnect."
         );
-        assert!(explain_close(4108, "").contains("reconnect after a backoff"));
-        assert!(explain_close(4200, "").contains("resume"));
+        assert!(explain_close(4108, "", true).contains("reconnect after a backoff"));
+        assert!(explain_close(4200, "", true).contains("resume"));
     }
 
     #[test]
     fn a_foreign_reason_is_repeated() {
-        let words = explain_close(3000, "maintenance");
+        let words = explain_close(3000, "maintenance", true);
         assert!(words.contains("Reason given: maintenance."), "{words}");
     }
 
     #[test]
-    fn a_cut_asks_the_likely_questions() {
-        assert!(explain_close(1006, "").contains("is the gateway running"));
+    fn url_and_origin_are_asked_only_where_it_was_not_opened() {
+        let never = explain_close(1006, "", false);
+        assert!(never.contains("is the URL right"), "{never}");
+        let cut = explain_close(1006, "", true);
+        assert!(cut.contains("without a close frame"), "{cut}");
+        assert!(!cut.contains("URL") && !cut.contains("origin"), "{cut}");
     }
 }

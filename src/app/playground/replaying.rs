@@ -19,8 +19,9 @@ use super::{Event, Happened};
 
 /// Frames that may wait for their answer at once; more wait until some are answered.
 const IN_FLIGHT: usize = 500;
-/// How long nothing may happen while something is due, in milliseconds.
-const PATIENCE_MS: f64 = 5_000.0;
+/// How long nothing may happen while something is due, in milliseconds: longer than a busy gateway
+/// takes, and there is Stop for whoever does not want to wait.
+const PATIENCE_MS: f64 = 15_000.0;
 /// How long after the last frame an answer that was not expected is still waited for.
 const GRACE_MS: f64 = 500.0;
 /// The longest time between two looks at the clock.

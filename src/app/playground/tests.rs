@@ -5,6 +5,8 @@ const SETUP: &str = r#"{"type":"setup","token":"ada","topics":["prices"]}"#;
 const SUBSCRIBED: &str = r#"{"type":"subscribed","topic":"prices","seqNo":4,"epoch":"e1"}"#;
 const READY: &str = r#"{"type":"ready","sessionId":"s-1","resumed":false,"userId":"ada"}"#;
 const PUBLISH: &str = r#"{"type":"publish","topic":"prices","messageId":"m","payload":1}"#;
+const ACK: &str =
+    r#"{"type":"ack","messageId":"m","status":"ok","topic":"prices","seqNo":5,"epoch":"e"}"#;
 const MESSAGE: &str = r#"{"type":"message","topic":"prices","seqNo":5,"messageId":"m","data":1}"#;
 
 fn sent(text: &str) -> Event {
@@ -137,6 +139,11 @@ fn the_next_step_leads_through_the_tour() {
         ("publish", Some("prices"))
     );
     playground.apply(happened(0.0, sent(PUBLISH)));
+    let refused = r#"{"type":"error","code":"ACL_DENIED","message":"","topic":"prices"}"#;
+    playground.apply(happened(0.0, received(refused)));
+    assert!(!first(&playground).next_step().words.contains("duplicate"));
+    playground.apply(happened(0.0, sent(PUBLISH)));
+    playground.apply(happened(0.0, received(ACK)));
     assert!(first(&playground).next_step().words.contains("duplicate"));
 }
 
@@ -178,6 +185,20 @@ fn a_close_is_explained_in_the_log() {
     let last = rows(&playground).pop().unwrap();
     assert_eq!(last.kind, "closed");
     assert!(last.text.contains("The token was refused."));
+}
+
+#[test]
+fn a_cut_is_not_put_down_to_the_url() {
+    for (events, asks) in [
+        (vec![opening(), closed(1006)], true),
+        (vec![opening(), Event::Opened, closed(1006)], false),
+    ] {
+        let playground = play(events);
+        let last = rows(&playground).pop().unwrap();
+        for words in [first(&playground).next_step().words.as_str(), &*last.text] {
+            assert_eq!(words.contains("URL"), asks, "{words}");
+        }
+    }
 }
 
 #[test]

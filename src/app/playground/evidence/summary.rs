@@ -13,6 +13,8 @@ pub enum Verdict {
     Holds,
     /// Something was seen that must not be.
     Broken,
+    /// What is measured was held against its target and missed it, which breaks no promise.
+    Missed,
     /// Nothing was seen that could tell.
     Nothing,
 }
@@ -32,6 +34,7 @@ impl Verdict {
         match self {
             Self::Holds => "holds",
             Self::Broken => "BROKEN",
+            Self::Missed => "target missed",
             Self::Nothing => "nothing seen yet",
         }
     }
@@ -68,7 +71,7 @@ impl Evidence {
             let verdict = Verdict::of(broken, seen);
             let words = match verdict {
                 Verdict::Nothing => hint.to_owned(),
-                Verdict::Holds | Verdict::Broken => words,
+                Verdict::Holds | Verdict::Broken | Verdict::Missed => words,
             };
             Promise { verdict, words }
         };
@@ -174,18 +177,25 @@ impl Evidence {
             return Promise { verdict, words };
         };
         if measured.times.count > 0 {
-            let met = if measured.met { "met" } else { "missed" };
+            let judgement = match measured.is_met() {
+                None => "too few to judge",
+                Some(true) => "met",
+                Some(false) => "missed",
+            };
             words.push_str(&format!(
-                " In the gateway, {} from accept to write: {}. Target {} ms for {} %: {met}.",
+                " In the gateway since its start, {} from accept to write: {}. Target {} ms for {} %; {} in the last {}: {judgement}.",
                 count(measured.times.count, "message"),
                 percentiles(measured.times.percentiles),
                 measured.target_ms,
-                (measured.objective * 10_000.0).round() / 100.0
+                (measured.objective * 10_000.0).round() / 100.0,
+                count(measured.judged, "message"),
+                count(measured.window_s / 60, "minute"),
             ));
         }
-        Promise {
-            verdict: Verdict::of(!measured.met, seen > 0),
-            words,
-        }
+        let verdict = match measured.is_met() {
+            Some(false) => Verdict::Missed,
+            _ => Verdict::of(false, seen > 0),
+        };
+        Promise { verdict, words }
     }
 }

@@ -187,7 +187,7 @@ fn dedup_is_judged_by_the_gateways_own_setting() {
     let mut story = Story::begin();
     let stats = r#"{"connections":0,"subscriptions":0,"published":0,"delivered":0,
         "latency":{"p50Ms":0,"p95Ms":0,"p99Ms":0,"count":0,"buckets":[]},
-        "slo":{"targetMs":50,"objective":0.99,"met":true},"dedupTtlMs":5000}"#;
+        "slo":{"targetMs":50,"objective":0.99,"met":true,"deliveries":0,"windowS":300},"dedupTtlMs":5000}"#;
     story.playground.heed(&Stats::read(stats).unwrap());
     story.playground.begin_evidence();
     story.acked(A, "m", "ok", 1).acked(A, "m", "duplicate", 1);
@@ -282,15 +282,23 @@ fn latency_is_from_publish_to_each_subscriber_here() {
         target_ms: 50,
         objective: 0.99,
         met: true,
+        judged: 100,
+        window_s: 300,
     };
     let seen = |measured| story.playground.promises(Some(&measured))[I5].clone();
     assert_eq!(seen(measured).verdict, Verdict::Holds);
     let words = seen(measured).words;
-    let gateway = "In the gateway, 2 messages from accept to write: p50 0.1 ms p95 0.2 ms p99 0.3 ms. \
-                   Target 50 ms for 99 %: met.";
+    let gateway = "In the gateway since its start, 2 messages from accept to write: p50 0.1 ms p95 0.2 ms p99 0.3 ms. \
+                   Target 50 ms for 99 %; 100 messages in the last 5 minutes: met.";
     assert!(words.ends_with(gateway), "{words}");
+    // Measured and held against a target is what is promised: a miss is told, and breaks nothing.
     measured.met = false;
-    assert_eq!(seen(measured).verdict, Verdict::Broken);
+    assert_eq!(seen(measured).verdict, Verdict::Missed);
+    assert!(seen(measured).words.ends_with(": missed."));
+    measured.judged = 11;
+    assert_eq!(seen(measured).verdict, Verdict::Holds);
+    let few = "11 messages in the last 5 minutes: too few to judge.";
+    assert!(seen(measured).words.ends_with(few));
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Run {
                 self.facts[role].closed = true;
                 self.facts[role].closes.push(*code);
                 if !self.awaits(|until| *until == Until::Closed(role)) {
-                    let words = explain_close(*code, reason);
+                    let words = explain_close(*code, reason, self.facts[role].ready.is_some());
                     self.fail(format!("{} was closed: {words}", self.letter(role)));
                 }
             }

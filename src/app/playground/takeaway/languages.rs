@@ -4,10 +4,9 @@ use super::{Composed, quoting};
 use crate::protocol::{ClientMessage, decode_client};
 
 /// What a message can be written in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// A request over HTTP, where it has a counterpart of the frame.
-    #[default]
     Curl,
     /// A WebSocket in a terminal.
     Websocat,
@@ -45,7 +44,9 @@ impl Language {
     #[must_use]
     pub fn needs(self) -> &'static str {
         match self {
-            Self::Curl => "Needs curl.",
+            Self::Curl => {
+                "Needs curl. Where the gateway has an admin-addr, /api/ answers there only."
+            }
             Self::Websocat => "Needs websocat. Ctrl-C ends it.",
             Self::JavaScript => "Runs in a browser's console and in Node 22 and newer.",
             Self::Rust => {

@@ -55,6 +55,15 @@ impl Composed {
         languages::write(self, language)
     }
 
+    /// What it is offered in unless another is chosen: the first that can say it.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        match self.written_in(Language::Curl) {
+            Ok(_) => Language::Curl,
+            Err(_) => Language::JavaScript,
+        }
+    }
+
     fn frames(&self) -> impl Iterator<Item = &str> {
         let setup = self.setup.as_deref();
         setup.into_iter().chain(self.frame.as_deref())
@@ -149,6 +158,16 @@ mod tests {
             r#"{"type":"setup","token":"demo-user","topics":["prices"]}"#
         );
         assert!(frames[1].starts_with(r#"{"type":"publish""#));
+    }
+
+    #[test]
+    fn what_http_does_not_have_is_offered_in_javascript() {
+        let mut draft = Draft::default();
+        let offered = |draft: &Draft| Composed::new("ws://h/ws", draft, None).language();
+        assert_eq!(offered(&draft), Language::JavaScript);
+        draft.choose("subscribe");
+        draft.set("topic", "t");
+        assert_eq!(offered(&draft), Language::Curl);
     }
 
     #[test]
