@@ -130,6 +130,7 @@ async fn the_numbers_are_those_of_stats_and_of_what_happened() {
     let slo = &stats["slo"];
     assert_eq!(slo["targetMs"], 50);
     assert_eq!(slo["windowS"], 300);
+    assert_eq!(slo["deliveries"], stats["latency"]["count"]);
     assert_eq!(json!(after.get("slo_objective_ratio")), slo["objective"]);
     assert_eq!(after.get("slo_target_seconds"), 0.05);
     let burn_rate = slo["burnRate"].as_f64().unwrap();
