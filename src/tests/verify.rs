@@ -287,5 +287,6 @@ async fn the_command_prints_a_line_or_an_object_a_promise_and_ends_with_0_or_1()
     );
     assert_eq!(report["promises"][1]["outcome"], "pass");
     let (status, text) = command(&["verify", "127.0.0.1:1"]).await;
-    assert_eq!((status, text.matches("FAIL").count()), (1, 7), "{text}");
+    assert_eq!((status, text.lines().count()), (1, 1), "{text}");
+    assert!(text.contains("nothing could be checked"), "{text}");
 }
