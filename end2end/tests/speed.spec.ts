@@ -97,8 +97,8 @@ async function sample(page: Page, cdp: CDPSession): Promise<Sample> {
 
 const quantile = (values: number[], q: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]
 
-/** Types for as long as messages come, and holds what is seen against what is asked for. */
-async function typeWhile(page: Page, cdp: CDPSession, seconds: number, topic: string, baseURL: string, what: string): Promise<void> {
+/** Types for as long as messages come, and holds what is seen against what is asked for, of keys a share. */
+async function typeWhile(page: Page, cdp: CDPSession, seconds: number, topic: string, baseURL: string, what: string, share: number): Promise<void> {
   const { all: before } = await counted(page)
   const earlier = (await keyTimes(page)).length
   const samples = [await sample(page, cdp)]
@@ -143,7 +143,7 @@ async function typeWhile(page: Page, cdp: CDPSession, seconds: number, topic: st
   if (MEASURES) {
     expect(rate).toBeGreaterThan(RATE * 0.98)
     expect(late).toBeLessThan(1_000)
-    expect(quantile(times, 0.99)).toBeLessThan(100)
+    expect(quantile(times, share)).toBeLessThan(100)
   }
 }
 
@@ -155,10 +155,10 @@ test(`${RATE} messages a second for ${SECONDS} s, while somebody types`, async (
   const cdp = await page.context().newCDPSession(page)
   await hearNothing(page)
   await watchKeys(page)
-  await typeWhile(page, cdp, SECONDS, topic, baseURL!, 'page')
+  await typeWhile(page, cdp, SECONDS, topic, baseURL!, 'page', 0.99)
   await button(page, 'Pictures').click()
   await expect(page.getByRole('row', { name: topic })).toBeVisible()
-  await typeWhile(page, cdp, WITH_PICTURES, topic, baseURL!, 'with pictures')
+  await typeWhile(page, cdp, WITH_PICTURES, topic, baseURL!, 'with pictures', 0.95)
 
   await expect(rows(page, 'closed')).toHaveCount(0)
   await send(page, 'ping')
