@@ -5,7 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use leptos::config::LeptosOptions;
 use parking_lot::{Mutex, RwLock};
@@ -18,7 +18,9 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Authenticator;
 use crate::backbone::disk::{self, DiskSessions};
 use crate::backbone::nats;
-use crate::backbone::{self, Disk, Memory, MemorySessions, Nats, Now, Retention, Sessions};
+use crate::backbone::{
+    self, Disk, Memory, MemorySessions, Nats, Now, Retention, Sessions, unix_ms,
+};
 use crate::cluster::{Cluster, Others};
 use crate::config::{Backbone, Settings};
 use crate::feed;
@@ -296,10 +298,9 @@ async fn backbone(
                 fsync_interval: settings.fsync_interval,
                 new_epoch,
             };
-            let unix = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = Now {
                 mono_ns: 0,
-                unix_ms: unix.unwrap_or_default().as_millis() as u64,
+                unix_ms: unix_ms(),
             };
             // First, because it makes sure that nobody else has the directory.
             let disk = Disk::open(now, options, &retention, hub)?;

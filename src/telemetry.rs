@@ -98,6 +98,14 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_default_leaves_the_nats_client_out_and_no_other_filter_is_touched() {
+        assert_eq!(directives("info"), "info,async_nats=warn");
+        for filter in ["debug", "off", "info,async_nats=info"] {
+            assert_eq!(directives(filter), filter);
+        }
+    }
+
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 

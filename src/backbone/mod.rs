@@ -23,7 +23,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
@@ -50,6 +50,13 @@ impl Now {
     pub const fn mono_ms(self) -> u64 {
         self.mono_ns / 1_000_000
     }
+}
+
+/// What this machine's clock says, in milliseconds since the Unix epoch.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    unix.unwrap_or_default().as_millis() as u64
 }
 
 /// A message on its way in; checked and allowed already.

@@ -9,14 +9,14 @@ mod traced;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::auth::{Authenticator, Principal, Revoked};
 use crate::backbone::{
     Answer, Durability, Handle, History, Now, PageSize, Publication, Published, Replay, Sessions,
-    Unavailable,
+    Unavailable, unix_ms,
 };
 use crate::histogram::Distribution;
 use crate::hub::{Hub, LiveSessions, LocalTopic, ShardId};
@@ -114,10 +114,9 @@ impl Gateway {
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
         Now {
             mono_ns: self.mono_ns(),
-            unix_ms: unix.unwrap_or_default().as_millis() as u64,
+            unix_ms: unix_ms(),
         }
     }
 

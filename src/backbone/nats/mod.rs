@@ -45,7 +45,7 @@ mod tracker;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -65,7 +65,7 @@ use self::question::Question;
 use self::reader::{Reader, Stored};
 use super::{
     Answer, Backbone, Durability, Events, Head, History, Now, PageSize, Publication, Published,
-    Record, Replay, Retention, Unavailable,
+    Record, Replay, Retention, Unavailable, unix_ms,
 };
 use crate::protocol::{Epoch, Position, SeqNo, Topic};
 
@@ -170,8 +170,7 @@ impl Shared {
             return 0;
         };
         let mono_ns = now.mono_ns + at.elapsed().as_nanos() as u64;
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        let age_ms = (unix.unwrap_or_default().as_millis() as u64).saturating_sub(envelope.ts);
+        let age_ms = unix_ms().saturating_sub(envelope.ts);
         mono_ns.saturating_sub(age_ms.saturating_mul(1_000_000))
     }
 

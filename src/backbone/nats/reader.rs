@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_nats::{HeaderMap, StatusCode};
 use base64::Engine as _;
@@ -21,7 +20,7 @@ use super::envelope::{Envelope, HEADER, line_in, number};
 use super::link::{Link, read_answer};
 use super::names;
 use super::setup::Info;
-use crate::backbone::{PageSize, Retention, Unavailable};
+use crate::backbone::{PageSize, Retention, Unavailable, unix_ms};
 use crate::protocol::{SeqNo, Topic};
 
 /// No message was found.
@@ -225,10 +224,8 @@ impl Reader {
         let Some(ttl_ms) = self.shorter_ttl_ms else {
             return false;
         };
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ms = unix.unwrap_or_default().as_millis() as u64;
         let ts = Envelope::decode(&stored.line).map(|envelope| envelope.ts);
-        ts.is_none_or(|ts| ts.saturating_add(ttl_ms) <= now_ms)
+        ts.is_none_or(|ts| ts.saturating_add(ttl_ms) <= unix_ms())
     }
 
     /// A subject's first kept message from a number on.

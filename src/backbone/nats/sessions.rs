@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ use super::load::{Load, Share};
 use super::names;
 use super::reader::ask_leader;
 use crate::backbone::sessions::StoredSession;
-use crate::backbone::{Answer, Now, SessionId, SessionRecord, Sessions, Unavailable};
+use crate::backbone::{Answer, Now, SessionId, SessionRecord, Sessions, Unavailable, unix_ms};
 
 /// The kind of question that asks a gateway to let go of a session.
 pub const TAKE_OVER: &str = "take-over";
@@ -406,11 +406,6 @@ impl Shared {
         let ours = held.get(&id).is_some_and(|session| session.claim == claim);
         ours && held.remove(&id).is_some()
     }
-}
-
-fn unix_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    unix.unwrap_or_default().as_millis() as u64
 }
 
 async fn write_all(shared: Arc<Shared>, mut asked: mpsc::UnboundedReceiver<SessionId>) {
